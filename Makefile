@@ -1,0 +1,75 @@
+# One command for everything. `make` alone lists them.
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+RUST := $(wildcard native/src/*.rs native/src/*/*.rs) native/Cargo.toml Cargo.toml Cargo.lock
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test test-faults lint fmt bench bench-ingest bench-persist bench-native bench-delivery lock clean
+
+help: ## list these commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+
+setup: $(STAMP) ## make .venv with the locked dependencies and the built extension
+
+$(VENV)/.locked: requirements/dev.txt
+	@command -v cargo >/dev/null || { echo 'Crossdock builds a Rust extension: install a Rust toolchain (cargo) first.'; exit 1; }
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'Crossdock needs Python 3.11 or later; name one with PYTHON=…'; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(STAMP): $(VENV)/.locked $(RUST) pyproject.toml
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release --quiet --locked
+	@touch $@
+
+demo: setup ## the main job on real servers: a live table; ONCE=1 ends by itself with one JSON line
+	$(BIN)/crossdock demo $(if $(ONCE),--once)
+
+up: setup ## start everything on this machine, data in .crossdock
+	$(BIN)/crossdock up --data .crossdock
+
+test: setup ## all tests, on real PostgreSQL and NATS
+	cargo test --quiet --locked --workspace
+	$(BIN)/python -m pytest
+
+test-faults: setup ## only the fault tests: kill each process in turn while webhooks flow
+	$(BIN)/python -m pytest tests/faults
+
+lint: setup ## formats, lints, types, import contracts, the stub, the schema
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m mypy.stubtest crossdock._native
+	$(BIN)/python -m crossdock.db.lint
+	cargo fmt --check
+	cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
+
+fmt: setup ## format Python and Rust
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	cargo fmt
+
+bench: bench-native bench-persist bench-delivery bench-ingest ## every benchmark, one after another
+
+bench-ingest: setup ## rates and CPU of the ingest path against no work and the plain way
+	$(BIN)/python -m bench.ingest
+
+bench-persist: setup ## the persist step against a bare COPY
+	$(BIN)/python -m bench.persist
+
+bench-native: setup ## native calls against their Python counterparts
+	$(BIN)/python -m bench.native
+
+bench-delivery: setup ## deliveries a second against a bare loop of the same HTTP client
+	$(BIN)/python -m bench.delivery
+
+lock: ## resolve the dependencies again, with hashes and no index address
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o requirements/runtime.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml --group dev -c requirements/runtime.txt -o requirements/dev.txt
+
+clean: ## forget what was built here (data folders stay)
+	rm -rf $(VENV) target dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,172 @@
+"""Settings: one frozen tree, from a TOML file and the environment; the environment wins.
+
+`CROSSDOCK_CONFIG` names the file. `CROSSDOCK_<SECTION>__<NAME>` sets one value, for example
+`CROSSDOCK_DATABASE__URL`. Lists in the environment are comma separated. A process needs only what
+it uses: a gateway has no business knowing the password of the ingest role.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+
+from crossdock.errors import ConfigurationError
+
+PREFIX: Final = "CROSSDOCK_"
+
+DatabaseRole = Literal["owner", "app", "ingest", "dispatch", "maintenance", "directory"]
+WorkerRole = Literal["webhooks", "maintenance"]
+
+
+class DatabaseSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where PostgreSQL is, and the passwords of those roles that this process may take."""
+
+    url: str = "postgresql://127.0.0.1:5432/crossdock"
+    """Host, port, database and options; the user is the role's, so none is given here."""
+    owner_password: str | None = None
+    app_password: str | None = None
+    ingest_password: str | None = None
+    dispatch_password: str | None = None
+    maintenance_password: str | None = None
+    directory_password: str | None = None
+    pool_size: int = 8
+    """Connections each process keeps to each role it uses."""
+
+    def password(self, role: DatabaseRole) -> str | None:
+        """Return the password of a role, or `None` where the server asks for none."""
+        value: str | None = getattr(self, f"{role}_password")
+        return value
+
+
+class NatsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where NATS is, and how its streams are kept."""
+
+    url: str = "nats://127.0.0.1:4222"
+    """One address, or several separated by commas."""
+    user: str | None = None
+    password: str | None = None
+    tls_ca: Path | None = None
+    replicas: int = 1
+    group_commit: bool = True
+    """Publish in atomic batches: what pays where the server syncs every write."""
+    ingest_max_bytes: int = 4 * 1024**3
+    events_max_bytes: int = 1024**3
+
+
+class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The HTTP side."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    processes: int = 1
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 9464
+    public_url: str = "http://127.0.0.1:8080"
+    """What senders see; Twilio and Square sign it, so a raw Host header is never trusted for it."""
+    max_body_bytes: int = 512 * 1024
+    """Below the broker's `max_payload`, with room for the envelope."""
+    body_timeout_s: float = 10.0
+    max_pending: int = 10_000
+    """Webhooks waiting for the broker's word in one process; over it the answer is 503."""
+    publish_timeout_s: float = 5.0
+
+
+class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The NATS side."""
+
+    roles: tuple[WorkerRole, ...] = ("webhooks", "maintenance")
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 9465
+    batch_size: int = 500
+    concurrency: int = 128
+    """Delivery attempts in flight in one process."""
+    destination_concurrency: int = 32
+    """Of them, to one destination."""
+    drain_grace_s: float = 20.0
+
+
+class DeliverySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Rules for calling out; see `docs/delivery.md`."""
+
+    timeout_s: float = 15.0
+    allow_loopback: bool = False
+    """For development: lets destinations live on this machine. Never in production."""
+    allowed_ports: tuple[int, ...] = (80, 443)
+    """Ports a destination may name; empty means any."""
+    lease_s: float = 60.0
+
+
+class KeySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Keys that seal secrets at rest: 32 bytes each, base64."""
+
+    sources: str | None = None
+    """Seals sources' secrets; only gateways hold it."""
+    destinations: str | None = None
+    """Seals destinations' signing secrets; gateways and workers hold it."""
+
+
+class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Logs go to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "console"] = "json"
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """All of them."""
+
+    environment: str = "dev"
+    """Part of every API key's text, so that a key of one environment is refused by another."""
+    shard: int = 0
+    database: DatabaseSettings = DatabaseSettings()
+    nats: NatsSettings = NatsSettings()
+    gateway: GatewaySettings = GatewaySettings()
+    worker: WorkerSettings = WorkerSettings()
+    delivery: DeliverySettings = DeliverySettings()
+    keys: KeySettings = KeySettings()
+    log: LogSettings = LogSettings()
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings of this process.
+
+    Raises:
+        ConfigurationError: names the setting and says what is wrong with it.
+    """
+    env = os.environ if environ is None else environ
+    tree = _from_file(env.get(f"{PREFIX}CONFIG"))
+    for name, text in env.items():
+        if name.startswith(PREFIX) and name != f"{PREFIX}CONFIG":
+            _graft(tree, name, text)
+    try:
+        return msgspec.convert(tree, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"Settings: {error}") from error
+
+
+def _from_file(path: str | None) -> dict[str, Any]:
+    if not path:
+        return {}
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{PREFIX}CONFIG={path}: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+
+
+def _graft(tree: dict[str, Any], name: str, text: str) -> None:
+    *sections, leaf = name.removeprefix(PREFIX).lower().split("__")
+    known: Any = Settings
+    for part in (*sections, leaf):
+        fields = {field.name: field for field in msgspec.structs.fields(known)}
+        if part not in fields:
+            raise ConfigurationError(f"{name} names no setting.")
+        known = fields[part].type
+    for section in sections:
+        tree = tree.setdefault(section, {})
+    is_list = getattr(known, "__origin__", None) is tuple
+    tree[leaf] = [part for part in text.split(",") if part] if is_list else text

@@ -1,0 +1,141 @@
+"""Every error a use case may raise on purpose.
+
+    CrossdockError
+    ├── ConfigurationError        settings are missing or wrong; says which and how to mend
+    ├── Refused                   the caller can mend it; carries status and problem type
+    │   ├── Malformed             400
+    │   ├── Unauthenticated       401
+    │   ├── Forbidden             403
+    │   ├── NotFound              404, also for what belongs to another tenant
+    │   ├── Conflict              409
+    │   ├── PreconditionFailed    412
+    │   ├── TooLarge              413
+    │   ├── Invalid               422, with JSON pointers
+    │   └── TooManyRequests       429, with the seconds to wait
+    └── Unavailable               503: a dependency is away; the caller may retry after some seconds
+        ├── BrokerUnavailable
+        └── DatabaseUnavailable
+
+A class's docstring is its default message. `gateway/errors.py` turns these into RFC 9457 problems,
+`workers/errors.py` into ack, retry or dead letter; nobody else catches them.
+"""
+
+from typing import ClassVar
+
+import msgspec
+
+
+class CrossdockError(Exception):
+    """Something went wrong in Crossdock."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip())
+
+
+class ConfigurationError(CrossdockError):
+    """The settings are missing or wrong."""
+
+
+class Violation(msgspec.Struct, frozen=True):
+    """One broken rule of a request: where, and which."""
+
+    pointer: str
+    """RFC 6901 JSON pointer into the body, or `?name` for a query parameter."""
+    detail: str
+
+
+class Refused(CrossdockError):
+    """The request was refused."""
+
+    status: ClassVar[int] = 400
+    problem: ClassVar[str] = "refused"
+    """Last segment of the problem's `type`; stable, documented."""
+
+
+class Malformed(Refused):
+    """The request could not be read."""
+
+    status = 400
+    problem = "malformed"
+
+
+class Unauthenticated(Refused):
+    """The credentials are missing, unknown, expired or revoked."""
+
+    status = 401
+    problem = "unauthenticated"
+
+
+class Forbidden(Refused):
+    """These credentials do not permit that."""
+
+    status = 403
+    problem = "forbidden"
+
+
+class NotFound(Refused):
+    """There is no such thing here."""
+
+    status = 404
+    problem = "not-found"
+
+
+class Conflict(Refused):
+    """That conflicts with what is already there."""
+
+    status = 409
+    problem = "conflict"
+
+
+class PreconditionFailed(Refused):
+    """It was changed by somebody else since it was read."""
+
+    status = 412
+    problem = "precondition-failed"
+
+
+class TooLarge(Refused):
+    """The request is too large."""
+
+    status = 413
+    problem = "too-large"
+
+
+class Invalid(Refused):
+    """The request breaks one or more rules."""
+
+    status = 422
+    problem = "invalid"
+
+    def __init__(self, message: str | None = None, *violations: Violation) -> None:
+        super().__init__(message)
+        self.violations = violations
+
+
+class TooManyRequests(Refused):
+    """Too many requests."""
+
+    status = 429
+    problem = "quota-exceeded"
+
+    def __init__(self, message: str | None = None, *, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Unavailable(CrossdockError):
+    """A part that this needs is away for the moment."""
+
+    problem: ClassVar[str] = "unavailable"
+
+    def __init__(self, message: str | None = None, *, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class BrokerUnavailable(Unavailable):
+    """The message broker is away or full; nothing was accepted."""
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database is away for the moment."""

@@ -1,0 +1,1 @@
+"""What Crossdock says about itself: logs, metrics and trace context."""

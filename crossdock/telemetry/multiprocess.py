@@ -1,0 +1,36 @@
+"""Metrics of a process that forks: children write to files, the parent serves their sum.
+
+prometheus_client decides once, when it is first imported, whether values live in memory or in
+mapped files. So this module imports nothing of it at the top, and a parent calls `prepare` first of
+all.
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Final
+
+VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def prepare() -> Path:
+    """Make the folder that children write to; call before anything imports a metric."""
+    folder = Path(tempfile.mkdtemp(prefix="crossdock-metrics-"))
+    os.environ[VARIABLE] = str(folder)
+    return folder
+
+
+def serve(host: str, port: int) -> None:
+    """Serve the sum of all children at `/metrics`, on a thread of its own."""
+    from prometheus_client import CollectorRegistry, start_http_server  # noqa: PLC0415
+    from prometheus_client.multiprocess import MultiProcessCollector  # noqa: PLC0415
+
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    start_http_server(port, host, registry)
+
+
+def forget(folder: Path) -> None:
+    """Remove the folder at the parent's end."""
+    shutil.rmtree(folder, ignore_errors=True)
