@@ -47,6 +47,9 @@ def time_of(value: UUID) -> datetime:
 
 
 def floor(moment: datetime) -> UUID:
-    """Return the smallest UUIDv7 of a moment: the lower bound of a range by time."""
-    millis = int(moment.timestamp() * 1000)
+    """Return the smallest UUIDv7 of a moment: the lower bound of a range by time.
+
+    Of a moment before 1970 it is the smallest of all: nothing was made then.
+    """
+    millis = max(0, int(moment.timestamp() * 1000))
     return UUID(int=(millis << EPOCH_MS_SHIFT))

@@ -1,0 +1,1 @@
+"""Native calls against their Python counterparts."""

@@ -1,0 +1,67 @@
+"""`make bench-native`: native calls against their Python counterparts, all in one run.
+
+Prints a table of medians and, as its last line, the ratios as one JSON object:
+
+- `ratio_verify`: `Source.verify` against standard-library Python with the same results (signature,
+  clock, JSON check, type, dedupe hash).
+- `ratio_verify_msgspec`: the same with msgspec instead of `json`.
+- `ratio_verify_signature_alone`: the same whole native call against Python that checks only the
+  signature and reads nothing of the body.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import msgspec
+import pytest
+
+HERE = Path(__file__).parent
+
+
+class _Stats(msgspec.Struct):
+    median: float
+
+
+class _Benchmark(msgspec.Struct):
+    name: str
+    group: str | None
+    stats: _Stats
+
+
+class _Report(msgspec.Struct):
+    benchmarks: list[_Benchmark]
+
+
+def run() -> dict[str, float]:
+    """Run the benchmarks and return each one's median, in nanoseconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "report.json")
+        options = ["-q", "-p", "no:cacheprovider", "--benchmark-disable-gc", "--benchmark-quiet"]
+        code = pytest.main([str(HERE), *options, f"--benchmark-json={report}"])
+        if code != pytest.ExitCode.OK:
+            sys.exit(code)
+        benchmarks = msgspec.json.decode(report.read_bytes(), type=_Report).benchmarks
+    return {benchmark.name: benchmark.stats.median * 1e9 for benchmark in benchmarks}
+
+
+def main() -> None:
+    """Print the table and the ratios."""
+    medians = run()
+    width = max(map(len, medians))
+    print(f"\n{'median':>{width + 12}}")
+    for name, median in medians.items():
+        print(f"{name:{width}} {median:9.0f} ns")
+    native = medians["test_native"]
+    ratios = {
+        "ratio_verify": medians["test_python[read_with_json]"] / native,
+        "ratio_verify_msgspec": medians["test_python[read_with_msgspec]"] / native,
+        "ratio_verify_signature_alone": medians["test_python_signature_alone"] / native,
+        "ratio_sha256": medians["test_sha256_hashlib"] / medians["test_sha256_native"],
+    }
+    rounded = {name: round(ratio, 2) for name, ratio in ratios.items()}
+    print(msgspec.json.encode(rounded).decode())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,314 @@
+# A compiled module has no docstrings of its own: the stub is where they are read.
+# ruff: noqa: PYI021
+"""The compiled hot path: webhook signatures, dedupe hashes and ids.
+
+Only `crossdock.native` imports this module. Nothing here reads a clock, does I/O or keeps a secret
+where Python can see it.
+"""
+
+from collections.abc import Sequence
+from typing import Final, final
+
+__all__ = [
+    "SCHEMES",
+    "Message",
+    "RecipeError",
+    "Replies",
+    "Signer",
+    "Source",
+    "Verdict",
+    "batch_frames",
+    "content_length",
+    "generate_key_pair",
+    "generate_secret",
+    "plain_frames",
+    "sha256",
+    "take_webhook",
+    "typeid",
+    "typeid_parse",
+    "uuid7",
+]
+
+SCHEMES: Final[tuple[str, ...]]
+"""The names that a recipe's `scheme` may have; `none` must be chosen by name."""
+
+class RecipeError(ValueError):
+    """A recipe that cannot be prepared.
+
+    The message says what to mend and never quotes a secret, so it can be shown to whoever wrote
+    the recipe.
+    """
+
+@final
+class Source:
+    """A source's settings, prepared once for each version of them; immutable and shared freely.
+
+    A recipe is a JSON object. Unknown fields are refused, and null stands for absent:
+
+    - `scheme`: one of `SCHEMES`.
+    - `secrets`: 1 to 10 live ones, each tried; none for the scheme `none`. `standard` takes
+      `whsec_` (v1), `whpk_` or `whsk_` (v1a) and base64; `basic` takes `user:password`.
+    - `tolerance`: seconds either way, 1 to 604800; null for the scheme's own. Must be null where
+      the scheme signs no timestamp.
+    - `public_url`: what Twilio, Square and `{url}` sign. Only the query is taken from the request,
+      and not even that if `public_url` has one. When null, `verify`'s `url` is signed as given:
+      build it from configuration or trusted proxy headers, never from a raw `Host`.
+    - `dedupe`: `"auto"`, `"none"`, or 1 to 8 JSON pointers (RFC 6901) into the body.
+    - `event_type`: null for the provider's own, or `{"header": name}`, `{"pointer": pointer}` or
+      `{"fixed": name}`.
+    - `verify_token`: what Meta must show in its handshake.
+    - `hmac`, for the scheme of that name alone: `signature_header`, `algorithm` (`sha1`, `sha256`,
+      `sha384`, `sha512`), `encoding` (`hex`, `base64`), `key_encoding` (`raw`, `hex`, `base64`),
+      `prefix`, `timestamp_header`, `id_header`, `template` over `{timestamp}`, `{id}`, `{url}` and
+      `{body}`. The defaults are sha256, hex, raw, no prefix, no headers and `{body}`.
+
+    Raises:
+        RecipeError: the recipe is malformed, or a secret in it would verify nothing.
+    """
+
+    def __new__(cls, recipe: bytes) -> Source: ...
+    @property
+    def scheme(self) -> str:
+        """The scheme's name."""
+
+    def verify(
+        self,
+        method: str,
+        url: str,
+        headers: Sequence[tuple[bytes, bytes]],
+        body: bytes,
+        now: float,
+    ) -> Verdict:
+        """Check a request and read off what the gateway needs of it, in one call.
+
+        The order is signature, timestamp, body: nothing is read of a body that nobody signed. A
+        header that takes part in the check and is there twice is refused.
+
+        Args:
+            method: not signed by any scheme; taken so that a call names the whole request.
+            url: the request target as received, or a whole URL; see `public_url`.
+            headers: as ASGI gives them. Case does not matter.
+            body: the bytes as received, never re-serialised. The GIL is released above 16 KiB.
+            now: the receiver's clock, in seconds since 1970.
+        """
+
+    def handshake(
+        self,
+        method: str,
+        query: bytes,
+        headers: Sequence[tuple[bytes, bytes]],
+        body: bytes,
+        now: float,
+    ) -> tuple[str, bytes] | None:
+        """Answer a provider's unsigned question: content type and text, or None if it is none.
+
+        - Meta (GET): `hub.challenge`, if `hub.verify_token` is the recipe's `verify_token`.
+        - Dropbox (GET): `challenge`. Microsoft (GET, or POST without body): `validationToken`.
+          These two only under `hmac`, `basic`, `bearer` and `none`: the other schemes' providers
+          never ask so.
+
+        The text comes from whoever asks. It is 1 to 1024 printable ASCII characters and always
+        `text/plain`; send it with `X-Content-Type-Options: nosniff`.
+        """
+
+@final
+class Verdict:
+    """What became of a request; frozen."""
+
+    @property
+    def refusal(self) -> str | None:
+        """Why it was refused, or None if it was accepted.
+
+        One of `signature-missing`, `signature-invalid`, `timestamp-outside-tolerance` and
+        `body-malformed`. The last is decided after the signature matched: the content type, or the
+        source's own rule, needs JSON, and the body is not UTF-8, not JSON, or nested deeper than
+        128 levels.
+        """
+
+    @property
+    def detail(self) -> str | None:
+        """Which check failed, in words that never say what was expected; None if accepted."""
+
+    @property
+    def dedupe(self) -> bytes | None:
+        """16 bytes that copies of one event share within a source; None if it wants no dedupe.
+
+        SHA-256, cut to 128 bits, over what is signed and nothing else: the provider's own event id
+        where it is signed, otherwise everything signed but the timestamp, or the body where nothing
+        is. An id in an unsigned header could be changed to replay an event. Where none of a
+        source's own pointers leads to a value, what is signed is hashed too, lest all such events
+        be one.
+        """
+
+    @property
+    def event_type(self) -> str:
+        """The event's type, at most 128 visible ASCII characters, others percent-encoded.
+
+        Empty when the provider names none. A label: some providers send it unsigned.
+        """
+
+    @property
+    def provider_id(self) -> str | None:
+        """The provider's own id, at most 255 such characters, signed or not: a label."""
+
+    @property
+    def handshake(self) -> tuple[str, bytes] | None:
+        """Content type and answer, if this is Slack's or Zoom's handshake and not an event."""
+
+@final
+class Signer:
+    """Signs as the provider of a scheme would, for `crossdock send`, tests and deliveries.
+
+    Takes the recipe of a `Source`. With several secrets `standard`, `stripe` and `paddle` list a
+    signature for each; the other schemes have room for one, by the first. `standard` signs v1 with
+    `whsec_` and v1a with `whsk_` secrets.
+
+    Raises:
+        RecipeError: as for `Source`, or a secret is only a public key.
+    """
+
+    def __new__(cls, recipe: bytes) -> Signer: ...
+    def sign(
+        self,
+        method: str,
+        url: str,
+        body: bytes,
+        now: float,
+        message_id: str | None = None,
+    ) -> list[tuple[str, str]]:
+        """All the headers that say who sent this: id, timestamp and signature, in lower case.
+
+        Linear's timestamp stands in the body, which is the caller's. For Twilio a body is a form,
+        unless the URL's query names its hash as `bodySHA256`.
+
+        Args:
+            method: not signed by any scheme.
+            url: what `Source.verify` will be given.
+            body: the bytes to send.
+            now: the sender's clock, in seconds since 1970, cut to whole seconds.
+            message_id: 1 to 255 visible ASCII characters; by default a fresh `msg_` TypeID, where
+                the scheme sends an id.
+
+        Raises:
+            ValueError: `now` or `message_id` is out of range, or the request cannot be signed.
+        """
+
+@final
+class Message:
+    """A message ready to publish but for the reply subject it will be published with; immutable.
+
+    Raises:
+        ValueError: the subject has spaces, controls or wildcards, or a header would break its line.
+    """
+
+    def __new__(
+        cls, subject: str, payload: bytes, headers: Sequence[tuple[str, str]] = ...
+    ) -> Message: ...
+    @property
+    def size(self) -> int:
+        """Bytes on the wire, at most."""
+
+    @property
+    def answer(self) -> bytes:
+        """`{"id":"evt_…"}`, what is answered once one of `take_webhook` is stored."""
+
+def take_webhook(
+    source: Source,
+    subject: str,
+    ids: tuple[bytes, bytes],
+    url: str,
+    headers: list[tuple[bytes, bytes]],
+    body: bytes,
+    now: float,
+) -> Message | Verdict:
+    """Verify a webhook and wrap it for the stream INGEST: all a gateway does to it, in one call.
+
+    The message is a `proto.ingest.IngestedV1` under a fresh event id, which is its `Nats-Msg-Id`
+    too. Kept of the headers are at most 32 with 4 KiB together: none that names a credential, a
+    signature or the connection. A valid `traceparent` is continued, else a trace is begun whose id
+    is the event's.
+
+    Args:
+        source: verifies, as by `Source.verify`.
+        subject: where to publish.
+        ids: of tenant and source, 16 bytes each.
+        url: what some schemes sign; see `Source`.
+        headers: as ASGI gives them, names in lower case.
+        body: the bytes as received. The GIL is released above 16 KiB.
+        now: the receiver's clock, in seconds since 1970; also the time in the id.
+
+    Returns:
+        The message; or the verdict, if it is a refusal or a handshake.
+
+    Raises:
+        ValueError: an id is not 16 bytes, or `now` is no time that an id can have.
+    """
+
+def content_length(headers: list[tuple[bytes, bytes]]) -> int:
+    """What a request says its body's length is; -1 where it says nothing that can be believed.
+
+    Args:
+        headers: as ASGI gives them, names in lower case.
+    """
+
+def plain_frames(messages: list[Message], inbox: bytes, first: int) -> bytes:
+    """Frames that publish each message; replies come to `inbox` + `first`, `first` + 1, …."""
+
+def batch_frames(messages: list[Message], inbox: bytes, token: int, batch_id: str) -> bytes:
+    """Frames that publish an atomic batch, at most 1,000 messages: all are stored, or none is.
+
+    The one reply comes to `inbox` + `token`.
+    """
+
+@final
+class Replies:
+    """Reads what the server says on a connection, chunk by chunk."""
+
+    def __new__(cls) -> Replies: ...
+    def feed(self, chunk: bytes) -> tuple[list[int], list[tuple[str, int, int, bytes]]]:
+        """Read one chunk, cut anywhere.
+
+        Returns:
+            The tokens of messages that are stored; then all else that was said: a kind, a token, a
+            status and bytes. `PING` and `PONG` have none of these, `INFO` and `-ERR` only bytes,
+            `MSG` is any other reply to the inbox, and an empty kind is what NATS does not say.
+        """
+
+def generate_secret(scheme: str) -> str:
+    """A fresh secret of 256 bits in the form the scheme uses.
+
+    Raises:
+        ValueError: the scheme is unknown, or `none`.
+    """
+
+def generate_key_pair() -> tuple[str, str]:
+    """A fresh ed25519 key pair for `standard` v1a: the private `whsk_` and the public `whpk_`."""
+
+def uuid7(unix_ms: int) -> bytes:
+    """A new UUIDv7 (RFC 9562, section 5.7), 16 bytes, greater than all this process made before.
+
+    Within a millisecond the 74 random bits count up by a random step of 1 to 2**32, so ids stay
+    hard to guess and processes that share a millisecond do not collide. A `unix_ms` lower than the
+    last one is answered with the last one: ids never go backwards, even if the clock does.
+
+    Raises:
+        ValueError: `unix_ms` needs more than 48 bits.
+        OverflowError: `unix_ms` is negative or needs more than 64.
+    """
+
+def typeid(prefix: str, uuid: bytes) -> str:
+    """A UUID as TypeID text (specification 0.3): `prefix_` and 26 characters of base32.
+
+    Raises:
+        ValueError: the prefix is not 0 to 63 of a-z and inner `_`, or the UUID not 16 bytes.
+    """
+
+def typeid_parse(prefix: str, text: str) -> bytes:
+    """The 16 bytes of a TypeID with exactly this prefix; the strict inverse of `typeid`.
+
+    Raises:
+        ValueError: another prefix, another length, a capital, or a character outside the alphabet.
+    """
+
+def sha256(data: bytes) -> bytes:
+    """SHA-256 (FIPS 180-4), some three times as fast as `hashlib` for short data."""

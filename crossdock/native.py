@@ -1,0 +1,41 @@
+"""The compiled hot path, for the rest of Crossdock: nothing else imports `crossdock._native`."""
+
+from crossdock._native import (
+    SCHEMES,
+    Message,
+    RecipeError,
+    Replies,
+    Signer,
+    Source,
+    Verdict,
+    batch_frames,
+    content_length,
+    generate_key_pair,
+    generate_secret,
+    plain_frames,
+    sha256,
+    take_webhook,
+    typeid,
+    typeid_parse,
+    uuid7,
+)
+
+__all__ = [
+    "SCHEMES",
+    "Message",
+    "RecipeError",
+    "Replies",
+    "Signer",
+    "Source",
+    "Verdict",
+    "batch_frames",
+    "content_length",
+    "generate_key_pair",
+    "generate_secret",
+    "plain_frames",
+    "sha256",
+    "take_webhook",
+    "typeid",
+    "typeid_parse",
+    "uuid7",
+]
