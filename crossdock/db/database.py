@@ -1,0 +1,144 @@
+"""The database as a process sees it: rows of a tenant, of a batch's tenants, or of one named duty.
+
+There is no other way in. A tenant's rows are reached by entering it; nobody commits but the edge of
+these context managers; an outage is `DatabaseUnavailable` whoever noticed it first.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager, suppress
+from typing import Final, Literal, Self
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from crossdock.config import DatabaseRole, DatabaseSettings
+from crossdock.db.engine import ACQUIRE_TIMEOUT_S, connecting, engine_of, pool_of
+from crossdock.db.failures import translating
+from crossdock.errors import ConfigurationError
+
+_ENTER: Final = text("SELECT crossdock.enter(:tenant)")
+
+_POOLS: Final = frozenset({"ingest", "dispatch", "maintenance", "directory"})
+
+
+class Database:
+    """Pools of connections, one for each role that a process uses; they connect when first used.
+
+    Tenants' rows come through SQLAlchemy, which composes statements from what a caller asks for.
+    The other duties have a few fixed statements each, and go to asyncpg directly.
+    """
+
+    def __init__(
+        self, settings: DatabaseSettings, app: AsyncEngine | None, pools: dict[str, asyncpg.Pool]
+    ) -> None:
+        self._settings = settings
+        self._app = app
+        self._pools = pools
+
+    @classmethod
+    async def open(cls, settings: DatabaseSettings, roles: Collection[DatabaseRole]) -> Self:
+        """Return a database for these roles. It may be away: nothing connects yet."""
+        app = engine_of(settings, "app") if "app" in roles else None
+        pools = {role: await pool_of(settings, role) for role in roles if role in _POOLS}
+        return cls(settings, app, pools)
+
+    async def close(self) -> None:
+        """Close all connections; what is running is rolled back."""
+        if self._app is not None:
+            await self._app.dispose()
+        for pool in self._pools.values():
+            pool.terminate()
+
+    @asynccontextmanager
+    async def tenant(self, tenant_id: UUID) -> AsyncIterator[AsyncConnection]:
+        """Enter a tenant: one transaction that sees its rows and no others.
+
+        Raises:
+            NotFound: there is no such tenant on this shard.
+            DatabaseUnavailable: the database is away.
+        """
+        if self._app is None:
+            raise _unopened("app")
+        with translating():
+            async with self._app.begin() as connection:
+                await connection.execute(_ENTER, {"tenant": tenant_id})
+                yield connection
+
+    @asynccontextmanager
+    async def batch(
+        self, role: Literal["ingest", "dispatch"], tenant_ids: Collection[UUID]
+    ) -> AsyncIterator[asyncpg.Connection]:
+        """Enter the tenants of a batch: one transaction that sees their rows and no others."""
+        async with self._transaction(role, _begin(tenant_ids)) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def queue(self) -> AsyncIterator[asyncpg.Connection]:
+        """Begin a transaction that sees the deliveries of all tenants, to claim and finish them."""
+        async with self._transaction("dispatch") as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def maintenance(self) -> AsyncIterator[asyncpg.Connection]:
+        """Begin a transaction of the maintenance role: tenants, retention, the outbox."""
+        async with self._transaction("maintenance") as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def directory(self) -> AsyncIterator[asyncpg.Connection]:
+        """Begin a transaction that reads the sources and states of all tenants."""
+        async with self._transaction("directory") as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def session(self, role: DatabaseRole) -> AsyncIterator[asyncpg.Connection]:
+        """Open a connection of one's own, in no transaction: to listen, or to change partitions."""
+        with translating():
+            connection = await asyncpg.connect(**connecting(self._settings, role))
+            try:
+                yield connection
+            finally:
+                await connection.close(timeout=ACQUIRE_TIMEOUT_S)
+
+    @asynccontextmanager
+    async def _transaction(
+        self, role: DatabaseRole, begin: str = "BEGIN"
+    ) -> AsyncIterator[asyncpg.Connection]:
+        """Begin a transaction with the first words it needs; commit at a clean exit."""
+        pool = self._pools.get(role)
+        if pool is None:
+            raise _unopened(role)
+        with translating():
+            async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+                try:
+                    await connection.execute(begin)
+                    yield connection
+                    await connection.execute("COMMIT")
+                except asyncio.CancelledError:
+                    # Out of time or shutting down: a server that has stopped would not answer.
+                    with suppress(asyncpg.InterfaceError):  # it was lost already
+                        connection.terminate()
+                    raise
+                except BaseException:
+                    if not connection.is_closed():
+                        await connection.execute("ROLLBACK")
+                    raise
+
+
+def _unopened(role: DatabaseRole) -> ConfigurationError:
+    return ConfigurationError(f"This process was not opened with the role {role}.")
+
+
+def _begin(tenant_ids: Collection[UUID]) -> str:
+    """Return the statements that begin a transaction inside a set of tenants, in one round trip.
+
+    Written out, since only the simple protocol takes several at once; the text is made of bytes by
+    `hex`, so that it holds nothing but digits and commas. A UUID without its dashes is one, too.
+    """
+    if not tenant_ids:
+        return "BEGIN"
+    inside = b"".join([tenant.bytes for tenant in tenant_ids]).hex(",", 16)
+    return f"BEGIN; SELECT crossdock.enter_many('{{{inside}}}')"

@@ -1,0 +1,61 @@
+"""How a process connects as one of the roles."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from crossdock.config import DatabaseRole, DatabaseSettings
+from crossdock.db.roles import role_name
+
+CONNECT_TIMEOUT_S: Final = 5.0
+ACQUIRE_TIMEOUT_S: Final = 5.0
+"""How long a caller waits for a free connection before it is told that the database is away."""
+
+COMMAND_TIMEOUT_S: Final = 45.0
+"""Beyond every statement timeout but maintenance's: only a server that has stopped gets here."""
+
+
+def connecting(settings: DatabaseSettings, role: DatabaseRole) -> dict[str, Any]:
+    """Return the arguments with which asyncpg connects as a role."""
+    return {
+        "dsn": settings.url,
+        "user": role_name(role),
+        "password": settings.password(role),
+        "timeout": CONNECT_TIMEOUT_S,
+        "command_timeout": None if role in {"owner", "maintenance"} else COMMAND_TIMEOUT_S,
+        "server_settings": {"application_name": role_name(role)},
+    }
+
+
+def engine_of(
+    settings: DatabaseSettings, role: DatabaseRole, *, size: int | None = None
+) -> AsyncEngine:
+    """Return a pool of SQLAlchemy connections as a role; it connects when first used."""
+    connect: Callable[[], Awaitable[asyncpg.Connection]] = lambda: asyncpg.connect(  # noqa: E731
+        **connecting(settings, role)
+    )
+    return create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=connect,
+        pool_size=size or settings.pool_size,
+        max_overflow=0,
+        pool_timeout=ACQUIRE_TIMEOUT_S,
+        pool_reset_on_return="rollback",
+        hide_parameters=True,  # an error's text goes to the log; bodies and secrets do not
+    )
+
+
+async def pool_of(settings: DatabaseSettings, role: DatabaseRole) -> asyncpg.Pool:
+    """Return a pool of bare asyncpg connections as a role; it connects when first used."""
+    return await asyncpg.create_pool(
+        **connecting(settings, role), min_size=0, max_size=settings.pool_size, reset=_nothing
+    )
+
+
+async def _nothing(_connection: asyncpg.Connection) -> None:
+    """Leave a returned connection as it is: we set nothing that outlives a transaction.
+
+    asyncpg itself rolls back what is still open; its `RESET ALL` would be one more round trip.
+    """

@@ -1,0 +1,138 @@
+"""Tables of destinations, deliveries, attempts and replays."""
+
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import (
+    REAL,
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    and_,
+    or_,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from crossdock.db.schema import OWN_RECORD, HeaderPairs, key, moment, one_of, tenant_table
+
+destinations: Final = tenant_table(
+    "destinations",
+    key(),
+    Column("name", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default="enabled"),
+    Column("disabled_reason", Text),
+    Column("source_ids", ARRAY(Uuid), nullable=False, server_default=text("'{}'::uuid[]")),
+    Column("event_types", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),
+    Column("secrets", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
+    Column("retry", JSONB),
+    Column("timeout_s", REAL, nullable=False, server_default=text("15")),
+    moment("failing_since", nullable=True),
+    Column("version", BigInteger, nullable=False, server_default=text("1")),
+    moment("created_at", now=True),
+    moment("updated_at", now=True),
+    ForeignKeyConstraint(["tenant_id"], ["crossdock.tenants.id"]),
+    UniqueConstraint("tenant_id", "name"),
+    one_of("state", "enabled", "disabled"),
+    one_of("disabled_reason", "by_owner", "failing", "gone"),
+    audit="full",
+)
+"""Empty `source_ids` and `event_types` mean all; see `crossdock.delivery.rules.matches`.
+
+`disabled_reason`: `by_owner` and `gone` (it answered 410) take no new deliveries; `failing`
+(five days without success) takes them and lets them wait until it is enabled or they are too old.
+"""
+
+deliveries: Final = tenant_table(
+    "deliveries",
+    key(),
+    Column("event_id", Uuid, nullable=False),
+    Column("destination_id", Uuid, nullable=False),
+    moment("due_at"),
+    moment("finished_at", nullable=True),
+    Column("lease", Uuid),
+    Column("replay_id", Uuid),
+    Column("attempts", SmallInteger, nullable=False, server_default=text("0")),
+    Column("last_status", SmallInteger),
+    Column("is_replay", Boolean, nullable=False, server_default=text("true")),
+    Column("state", Text, nullable=False, server_default="pending"),
+    Column("last_error", Text),
+    Column("reason", Text),
+    one_of("state", "pending", "delivered", "dead", "cancelled", "replayed"),
+    Index(
+        "deliveries_replay_idx", "tenant_id", "event_id", postgresql_where=text("is_replay")
+    ),
+    Index(
+        "deliveries_due_idx",
+        "tenant_id",
+        "destination_id",
+        "due_at",
+        postgresql_where=text("state = 'pending'"),
+    ),
+    Index("deliveries_dead_idx", "tenant_id", "id", postgresql_where=text("state = 'dead'")),
+    audit=OWN_RECORD,
+    partitioned=True,
+)
+"""The truth of every delivery, and its queue.
+
+A claimed delivery stays `pending` with `due_at` at its lease's end: a crash makes it due again by
+itself. One that nobody may attempt yet (its tenant is suspended, its destination is disabled) is
+`pending` without a lease; the dispatcher looks again later.
+
+Those that persisting makes share the upper half of their id with their event's, so that the primary
+key finds them; only those made later (`is_replay`) need an index by event. `of_event` knows both.
+"""
+
+
+def of_event(tenant_id: UUID, event_id: UUID) -> ColumnElement[bool]:
+    """Return the condition for all deliveries of one event."""
+    low = UUID(int=event_id.int >> 64 << 64)
+    high = UUID(int=low.int | (1 << 64) - 1)
+    columns = deliveries.c
+    return and_(
+        columns.tenant_id == tenant_id,
+        columns.event_id == event_id,
+        or_(columns.id.between(low, high), columns.is_replay),
+    )
+
+
+attempts: Final = tenant_table(
+    "attempts",
+    key(),
+    Column("delivery_id", Uuid, nullable=False),
+    Column("duration_ms", Integer, nullable=False),
+    Column("number", SmallInteger, nullable=False),
+    Column("status", SmallInteger),
+    Column("error", Text),
+    Column("response_headers", HeaderPairs),
+    Column("response_body", LargeBinary),
+    Index("attempts_delivery_idx", "tenant_id", "delivery_id"),
+    audit=OWN_RECORD,
+    partitioned=True,
+)
+"""One call of a destination each; its moment is its id's."""
+
+replays: Final = tenant_table(
+    "replays",
+    key(),
+    Column("state", Text, nullable=False, server_default="running"),
+    Column("filter", JSONB, nullable=False),
+    Column("cursor", Uuid),
+    Column("matched", Integer, nullable=False, server_default=text("0")),
+    moment("created_at", now=True),
+    moment("finished_at", nullable=True),
+    ForeignKeyConstraint(["tenant_id"], ["crossdock.tenants.id"]),
+    one_of("state", "running", "done", "cancelled"),
+    audit="full",
+)
+"""A replay in bulk: each dead letter that it answers becomes `replayed`, with a new delivery."""

@@ -1,0 +1,1 @@
+"""The one history of the schema. `crossdock migrate` runs it; it needs no file beside itself."""

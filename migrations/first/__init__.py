@@ -1,0 +1,1 @@
+"""Revision 0001: tables, functions, and who may do what."""
