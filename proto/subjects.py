@@ -20,6 +20,7 @@ PERSIST_CONSUMER: Final = "persist"
 INGEST_SUBJECTS: Final = "ingest.*"
 EVENTS_SUBJECTS: Final = "events.>"
 POISON_SUBJECTS: Final = "poison.>"
+POISONED_INGEST: Final = "poison.ingest"
 
 _SAFE: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_:/")
 

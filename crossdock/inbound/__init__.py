@@ -1,0 +1,1 @@
+"""Webhooks in: sources, and the events they bring."""

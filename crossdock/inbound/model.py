@@ -1,0 +1,160 @@
+"""What crosses the boundary of webhooks in: sources, and the events they brought."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from crossdock.secrets.model import SealedSecret
+
+Scheme = Literal[
+    "standard",
+    "stripe",
+    "github",
+    "shopify",
+    "slack",
+    "twilio",
+    "zoom",
+    "zendesk",
+    "square",
+    "paddle",
+    "linear",
+    "hmac",
+    "basic",
+    "bearer",
+    "none",
+]
+"""How the sender proves who it is; `none` proves nothing and must be chosen by name."""
+
+SourceState = Literal["active", "paused", "disabled", "deleted"]
+
+Header = Annotated[str, Meta(min_length=1, max_length=64)]
+Pointer = Annotated[str, Meta(max_length=256, description="A JSON pointer, RFC 6901.")]
+Label = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)")]
+"""Text for people: no control characters, not empty."""
+
+
+class HmacRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The generic scheme: what is signed, with what, and where the signature is."""
+
+    signature_header: Header
+    algorithm: Literal["sha1", "sha256", "sha384", "sha512"] = "sha256"
+    encoding: Literal["hex", "base64"] = "hex"
+    key_encoding: Literal["raw", "hex", "base64"] = "raw"
+    prefix: Annotated[str, Meta(max_length=64)] = ""
+    """What stands before the signature in its header, such as `sha256=`."""
+    timestamp_header: Header | None = None
+    id_header: Header | None = None
+    template: Annotated[str, Meta(min_length=1, max_length=256)] = "{body}"
+    """What is signed, of `{timestamp}`, `{id}`, `{url}` and `{body}`."""
+
+
+class EventTypeRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Where an event's type is found, where the scheme's own place is not wanted: one of three."""
+
+    header: Header | None = None
+    pointer: Pointer | None = None
+    fixed: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
+
+
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How one source differs from its scheme's ways. No secret is part of it."""
+
+    tolerance: Annotated[float, Meta(ge=1, le=604_800)] | None = None
+    """Seconds a timestamp may be off; the scheme's own unless given."""
+    public_url: Annotated[str, Meta(max_length=2048)] | None = None
+    """The URL the sender signs, where it isn't the ingest URL (Twilio, Square)."""
+    dedupe: (
+        Literal["auto", "none"] | Annotated[tuple[Pointer, ...], Meta(min_length=1, max_length=8)]
+    ) = "auto"
+    """What tells two events apart: the scheme's way, nothing, or these values of the body."""
+    event_type: EventTypeRule | None = None
+    verify_token: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
+    """What a subscription handshake (Meta's `hub.verify_token`) must show; it signs nothing."""
+    hmac: HmacRecipe | None = None
+    """For the scheme `hmac`, and needed there."""
+
+
+class SourceEdit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What its owner can change of a source."""
+
+    name: Label
+    recipe: Recipe = Recipe()
+    max_body_bytes: Annotated[int, Meta(ge=1)] | None = None
+    """The largest body taken; the gateway's own limit unless given, and never more."""
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """A door for one sender's webhooks."""
+
+    tenant_id: UUID
+    id: UUID
+    name: str
+    scheme: Scheme
+    state: SourceState
+    recipe: Recipe
+    secrets: tuple[SealedSecret, ...]
+    """Newest first: the first is current, the others end one by one."""
+    token_hash: bytes
+    token_sealed: bytes
+    max_body_bytes: int
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+    def __repr__(self) -> str:
+        return f"Source(id={self.id!r}, scheme={self.scheme!r}, state={self.state!r})"
+
+
+class OpenedSource(msgspec.Struct, frozen=True):
+    """A source as its owner sees it: with the token of its ingest URL."""
+
+    source: Source
+    token: str
+    new_secret: str | None = None
+    """A secret that was generated just now; never shown again."""
+
+    @property
+    def id(self) -> UUID:
+        """The source's."""
+        return self.source.id
+
+    def __repr__(self) -> str:
+        return f"OpenedSource({self.source!r})"
+
+
+class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which events are wanted; all conditions hold together."""
+
+    source_id: UUID | None = None
+    event_type: str | None = None
+    received_after: datetime | None = None
+    """Received at this moment or later."""
+    received_before: datetime | None = None
+
+
+class EventSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """An event in a list."""
+
+    id: UUID
+    source_id: UUID
+    event_type: str
+    provider_id: str | None
+    content_type: str
+    size: int
+    """Bytes of its body."""
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """One accepted webhook, as it came."""
+
+    id: UUID
+    source_id: UUID
+    event_type: str
+    provider_id: str | None
+    content_type: str
+    traceparent: str
+    headers: list[tuple[str, str]]
+    body: bytes

@@ -1,0 +1,104 @@
+"""What crosses the boundary of persisting: what arrived, and what became of it."""
+
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from crossdock.db.uuids import uuid_of
+from crossdock.delivery.model import Cargo, Leased
+from proto.ingest import Ingested
+
+
+HASH_BYTES: Final = 16
+
+
+class Arrival(msgspec.Struct, frozen=True):
+    """One message of INGEST, decoded, with its ids as the database takes them."""
+
+    message: Ingested
+    stream_seq: int
+    """Its sequence on the stream: its place in the order of what was accepted."""
+    tenant_id: UUID
+    event_id: UUID
+    source_id: UUID
+
+    @classmethod
+    def of(cls, message: Ingested, stream_seq: int) -> "Arrival":
+        """Return the arrival of a message.
+
+        Raises:
+            ValueError: one of its ids is none.
+        """
+        if message.dedupe is not None and len(message.dedupe) != HASH_BYTES:
+            raise ValueError(f"a dedupe hash of {len(message.dedupe)} bytes")
+        return cls(
+            message,
+            stream_seq,
+            uuid_of(message.tenant_id),
+            uuid_of(message.event_id),
+            uuid_of(message.source_id),
+        )
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """It is a new event, and its deliveries are under way."""
+
+    event_id: UUID
+
+
+class Redelivered(msgspec.Struct, frozen=True):
+    """This very message was stored before; its deliveries are, too. Announce it again, and ack."""
+
+    event_id: UUID
+
+
+class Duplicate(msgspec.Struct, frozen=True):
+    """The sender had sent it before, under another id, which now leads to the original."""
+
+    event_id: UUID
+    original: UUID
+
+
+class Poison(msgspec.Struct, frozen=True):
+    """It can never be stored."""
+
+    reason: str
+
+
+Outcome = Stored | Redelivered | Duplicate | Poison
+
+
+class Persisted(msgspec.Struct, frozen=True):
+    """What became of a batch; all of it is committed."""
+
+    outcomes: list[Outcome]
+    """One for each arrival, in the batch's order."""
+    leased: list[tuple[Leased, Cargo]]
+    """Deliveries that this process may attempt at once, each with what it carries."""
+    waiting: int
+    """Deliveries that nobody may attempt yet: of suspended tenants, and disabled destinations."""
+
+
+class Route(msgspec.Struct, frozen=True):
+    """A destination as matching needs it; see `crossdock.delivery.rules.Subscription`."""
+
+    destination_id: UUID
+    source_ids: list[UUID]
+    event_types: list[str]
+    is_open: bool
+    """Whether its deliveries may be attempted now."""
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether it wants every event of its tenant."""
+        return not (self.source_ids or self.event_types)
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """A delivery to be inserted."""
+
+    id: UUID
+    arrival: Arrival
+    destination_id: UUID
+    is_open: bool

@@ -1,0 +1,88 @@
+"""Where each tenant's events go, kept in memory, and never older than the transaction that asks.
+
+Reading the destinations of 500 tenants cost a batch more than inserting their events. They hardly
+ever change, and a trigger writes down when they do: so each batch asks only what has changed since
+it was last asked, by the ids of transactions, and forgets that. What is asked inside the batch's
+own transaction shows every change that was committed before, so a destination made before an event
+was accepted is never missed.
+"""
+
+import time
+from collections.abc import Callable, Collection
+from typing import Any, Final
+from uuid import UUID
+
+from crossdock.inbound.persist import store
+from crossdock.inbound.persist.model import Route
+
+CAPACITY: Final = 50_000
+"""Tenants remembered; about 1 KiB each."""
+
+FEED_S: Final = 1800.0
+"""Whoever has not asked for this long forgets everything: the feed itself keeps twice as much."""
+
+NOTHING_YET: Final = 2**63 - 1
+
+
+class Routes:
+    """One for a process; any number of batches may ask at once."""
+
+    def __init__(
+        self,
+        *,
+        shard: int,
+        capacity: int = CAPACITY,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._shard = shard
+        self._capacity = capacity
+        self._clock = clock
+        self._known: dict[UUID, list[Route]] = {}
+        self._position = NOTHING_YET
+        self._asked_at = clock()
+        self._forgotten = 0
+        """How often something was forgotten: what was read before must not be kept after."""
+
+    async def of(self, conn: Any, tenants: Collection[UUID]) -> dict[UUID, list[Route]]:
+        """Return the destinations of tenants, as of now; one that is not here is missing.
+
+        Args:
+            conn: inside the transaction that will use them, with these tenants entered.
+            tenants: whose.
+        """
+        await self._forget_changed(conn)
+        found = {tenant: self._known[tenant] for tenant in tenants if tenant in self._known}
+        if len(found) < len(tenants):
+            forgotten = self._forgotten
+            missing = [tenant for tenant in tenants if tenant not in found]
+            read = await store.routes(conn, missing, self._shard)
+            found |= read
+            if forgotten == self._forgotten:
+                self._keep(read)
+        return found
+
+    async def _forget_changed(self, conn: Any) -> None:
+        """Forget what is no longer true, and note up to where the feed is known."""
+        if self._clock() - self._asked_at > FEED_S:
+            self._forget_all()
+        asked = self._position
+        position, changed = await store.changes(conn, asked)
+        self._asked_at = self._clock()
+        if asked != NOTHING_YET and position < asked:  # another server, or one restored
+            self._forget_all()
+        elif changed:
+            self._forgotten += 1
+            for tenant in changed:
+                self._known.pop(tenant, None)
+        if self._position in {asked, NOTHING_YET}:  # unless another batch has come further
+            self._position = position
+
+    def _forget_all(self) -> None:
+        self._forgotten += 1
+        self._known.clear()
+        self._position = NOTHING_YET
+
+    def _keep(self, read: dict[UUID, list[Route]]) -> None:
+        self._known.update(read)
+        while len(self._known) > self._capacity:
+            del self._known[next(iter(self._known))]

@@ -1,0 +1,1 @@
+"""Changes that must be seen elsewhere, written in the transaction that makes them."""

@@ -1,0 +1,1 @@
+"""Secrets at rest: sealed, rotated with an overlap, never shown."""
