@@ -1,0 +1,1 @@
+"""Webhooks out: destinations, deliveries and their attempts, dead letters, replay."""

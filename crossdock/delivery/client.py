@@ -1,0 +1,207 @@
+"""The HTTP client that calls destinations: guarded, bounded, and without surprises.
+
+It follows no redirect, keeps no cookie, takes no proxy or credential from the environment, never
+decompresses, and reads at most 64 KiB of an answer. What a destination answered in its status line
+counts even if the body after it never ends: it has taken the event, or refused it.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from types import SimpleNamespace, TracebackType
+from typing import Any, Final, Self
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from crossdock import __version__
+from crossdock.delivery.connector import Connector
+from crossdock.delivery.guard import AddressRefused, Guard
+from crossdock.delivery.model import BODY_KEPT, FailureKind
+
+USER_AGENT: Final = f"Crossdock/{__version__}"
+HEADERS_KEPT: Final = 8 * 1024
+"""Bytes of an answer's headers that are kept."""
+_UPGRADED: Final = 101
+_READ_STEP: Final = 16 * 1024
+
+
+class Response(msgspec.Struct, frozen=True):
+    """What a destination answered."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+    """Its first 64 KiB."""
+    retry_after: str | None
+    note: str | None = None
+    """What was wrong with the body, though the status stands."""
+
+
+class CallFailed(Exception):
+    """There was no answer."""
+
+    def __init__(self, kind: FailureKind, detail: str) -> None:
+        super().__init__(f"{kind}: {detail}" if detail else kind)
+        self.kind: FailureKind = kind
+
+
+class Client:
+    """Calls destinations. One for a process: it holds the pool of connections."""
+
+    def __init__(
+        self, guard: Guard, *, connections: int, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """Open the pool; needs a running loop.
+
+        Args:
+            guard: Decides about every address.
+            connections: In use at once; as many more may be idle.
+            tls: Other trust than the system's.
+        """
+        self._connector = Connector(guard, connections=connections, tls=tls)
+        tracing = aiohttp.TraceConfig()
+        tracing.on_connection_reuseconn.append(_note_reuse)
+        self._session = aiohttp.ClientSession(
+            connector=self._connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            auto_decompress=False,
+            skip_auto_headers=("Accept-Encoding",),
+            trace_configs=[tracing],
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+        await self._connector.resolver.close()
+
+    async def post(
+        self, url: URL, headers: Mapping[str, str], body: bytes, timeout_s: float
+    ) -> Response:
+        """Post bytes, and return the answer.
+
+        A connection that had been idle may be closed by the other side just as we write to it; then
+        nothing was answered and the call is made once more, on a fresh one, within the same time.
+
+        Raises:
+            CallFailed: there was no answer; `kind` says why.
+        """
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + timeout_s
+        while True:
+            context = SimpleNamespace(reused=False)
+            try:
+                return await self._post(url, headers, body, ends - loop.time(), context)
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                is_stale = context.reused and not isinstance(error, aiohttp.ClientConnectorError)
+                if not is_stale or loop.time() >= ends:
+                    raise _failure(error) from error
+            except Exception as error:
+                raise _failure(error) from error
+
+    async def _post(
+        self,
+        url: URL,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeout_s: float,
+        context: SimpleNamespace,
+    ) -> Response:
+        async with self._session.post(
+            url,
+            data=body,
+            headers=headers,
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=timeout_s, ceil_threshold=3600),
+            trace_request_ctx=context,
+        ) as response:
+            if response.status == _UPGRADED:
+                response.close()
+                raise CallFailed("odd", "101 was not asked for")
+            kept, note = await _read(response)
+            return Response(
+                status=response.status,
+                headers=_keep(response.headers),
+                body=kept,
+                retry_after=response.headers.get("Retry-After"),
+                note=note,
+            )
+
+
+async def _read(response: aiohttp.ClientResponse) -> tuple[bytes, str | None]:
+    """Return the start of a body; what is longer, late or broken costs the connection."""
+    kept = bytearray()
+    note: str | None = None
+    try:
+        while len(kept) < BODY_KEPT and not response.content.at_eof():
+            kept += await response.content.read(min(_READ_STEP, BODY_KEPT - len(kept)))
+    except TimeoutError:
+        note = "the body did not end in time"
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        note = f"the body broke off: {type(error).__name__}"
+    if note is not None or not response.content.at_eof():
+        response.close()
+    return bytes(kept), note
+
+
+def _keep(headers: Mapping[str, str]) -> list[tuple[str, str]]:
+    kept, room = [], HEADERS_KEPT
+    for name, value in headers.items():
+        room -= len(name) + len(value)
+        if room < 0:
+            break
+        kept.append((name.lower(), value))
+    return kept
+
+
+async def _note_reuse(_session: Any, context: SimpleNamespace, _params: Any) -> None:
+    context.trace_request_ctx.reused = True
+
+
+def _failure(error: Exception) -> CallFailed:
+    """Name what went wrong; the detail is ours or the system's, never the other side's text."""
+    if isinstance(error, CallFailed):
+        return error
+    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(
+        error.os_error, AddressRefused
+    ):
+        return CallFailed("refused", "the address is not public")
+    for types, kind in _KINDS:
+        if isinstance(error, types):
+            return CallFailed(kind, _detail(error))
+    return CallFailed("odd", type(error).__name__)
+
+
+def _detail(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "the name does not resolve"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        reason = getattr(error.certificate_error, "verify_message", "")
+        return reason or "the certificate is not valid"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return error.os_error.strerror or type(error.os_error).__name__
+    return "" if isinstance(error, TimeoutError) else type(error).__name__
+
+
+_KINDS: Final[tuple[tuple[tuple[type[Exception], ...], FailureKind], ...]] = (
+    ((aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError), "refused"),
+    ((TimeoutError,), "timeout"),
+    ((aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError, ssl.SSLError), "tls"),
+    ((aiohttp.ClientConnectorError,), "connect"),
+    ((aiohttp.ServerDisconnectedError, aiohttp.ClientOSError), "read"),
+    ((aiohttp.ClientPayloadError, OSError), "read"),
+)
+"""In this order: several of them derive from one another."""

@@ -1,0 +1,84 @@
+"""Connections to destinations: resolved aside, checked by the guard, and never too many of them."""
+
+import asyncio
+import socket
+import ssl
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from crossdock.delivery.guard import Guard
+
+KEEP_ALIVE_S: Final = 4.0
+"""Less than the five seconds after which common servers close an idle connection on us."""
+_DNS_TTL_S: Final = 10
+_RESOLVER_THREADS: Final = 32
+
+
+class Resolver(AbstractResolver):
+    """Asks the system, on threads of its own.
+
+    The loop's own way shares a few threads with everything else (uvloop: four, of which two for
+    names); a tenant whose name servers are slow would stop all the others.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_RESOLVER_THREADS, "resolve")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Return the addresses of a name; those with a zone are of no use to us."""
+        found = await asyncio.get_running_loop().run_in_executor(
+            self._threads, self._ask, host, port, family
+        )
+        return [
+            ResolveResult(
+                hostname=host,
+                host=str(sockaddr[0]),
+                port=port,
+                family=kind,
+                proto=proto,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for kind, _, proto, _, sockaddr in found
+            if "%" not in str(sockaddr[0])
+        ]
+
+    @staticmethod
+    def _ask(host: str, port: int, family: int) -> list[Any]:
+        return socket.getaddrinfo(
+            host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
+        )
+
+    async def close(self) -> None:
+        """Forget the questions that wait; one that is asked ends by itself."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class Connector(aiohttp.TCPConnector):
+    """A pool that bounds idle connections too: aiohttp's `limit` counts only those in use."""
+
+    def __init__(self, guard: Guard, *, connections: int, tls: ssl.SSLContext | None) -> None:
+        self.resolver = Resolver()
+        super().__init__(
+            limit=connections,
+            limit_per_host=0,
+            keepalive_timeout=KEEP_ALIVE_S,
+            ttl_dns_cache=_DNS_TTL_S,
+            resolver=self.resolver,
+            socket_factory=guard.open_socket,
+            ssl=tls or True,
+        )
+        self._most_idle = connections
+
+    @property
+    def idle(self) -> int:
+        """Connections that wait for their next use."""
+        return sum(map(len, self._conns.values()))
+
+    def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
+        is_full = self.idle >= self._most_idle
+        super()._release(key, protocol, should_close=should_close or is_full)

@@ -1,0 +1,1 @@
+"""The dispatcher: claims what is due, attempts it under caps, records what came of it."""

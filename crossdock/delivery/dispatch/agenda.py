@@ -1,0 +1,66 @@
+"""When to look again at which destination's queue.
+
+The queue itself is in PostgreSQL; this is what one process remembers of it, so that a claim asks
+for the destinations that have something due, and no poll scans the rest. It may forget: the
+dispatcher's round through all destinations finds again what was forgotten.
+"""
+
+import heapq
+from typing import Final
+
+from crossdock.delivery.dispatch.lines import Key
+
+CAPACITY: Final = 20_000
+"""Destinations remembered; about 6 MB."""
+
+
+class Agenda:
+    """The earliest moment known for each destination, soonest first."""
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._capacity = capacity
+        self._moments: dict[Key, float] = {}
+        self._heap: list[tuple[float, Key]] = []
+
+    def __len__(self) -> int:
+        return len(self._moments)
+
+    def note(self, key: Key, moment: float) -> None:
+        """Remember that a destination has something due then, unless an earlier moment is known."""
+        known = self._moments.get(key)
+        if known is None and len(self._moments) >= self._capacity:
+            return
+        if known is None or moment < known:
+            self._set(key, moment)
+
+    def postpone(self, key: Key, moment: float) -> None:
+        """Don't look at a destination before that moment, whatever was known."""
+        self._set(key, moment)
+
+    def due(self, now: float, limit: int) -> list[Key]:
+        """Take out the destinations whose moment has come, at most `limit`, soonest first."""
+        found: list[Key] = []
+        while self._heap and len(found) < limit and self._heap[0][0] <= now:
+            moment, key = heapq.heappop(self._heap)
+            if self._moments.get(key) == moment:
+                del self._moments[key]
+                found.append(key)
+        return found
+
+    def has_due(self, now: float) -> bool:
+        """Tell whether any destination's moment has come."""
+        soonest = self.next()
+        return soonest is not None and soonest <= now
+
+    def next(self) -> float | None:
+        """Return the soonest moment."""
+        while self._heap and self._moments.get(self._heap[0][1]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    def _set(self, key: Key, moment: float) -> None:
+        self._moments[key] = moment
+        heapq.heappush(self._heap, (moment, key))
+        if len(self._heap) > 4 * self._capacity:
+            self._heap = [(moment, key) for key, moment in self._moments.items()]
+            heapq.heapify(self._heap)

@@ -1,0 +1,368 @@
+"""The dispatcher: what is due goes out, fairly; what came of it is recorded.
+
+Two ways in. The persisting worker offers what it has just leased, bodies at hand; and a loop claims
+from PostgreSQL what is due: retries, replays, what exceeded somebody's room, what a dead worker
+left. Both end in the lines, which decide who goes next. Memory is bounded by the lines: whatever
+the backlog, it stays in the database.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from crossdock import ids
+from crossdock.db.database import Database
+from crossdock.delivery.client import Client
+from crossdock.delivery.dispatch import store
+from crossdock.delivery.dispatch.agenda import Agenda
+from crossdock.delivery.dispatch.attempt import Attempted, Attempter
+from crossdock.delivery.dispatch.breaker import Breakers
+from crossdock.delivery.dispatch.lines import Caps, Key, Lines
+from crossdock.delivery.dispatch.recorder import Outcome, Recorder
+from crossdock.delivery.dispatch.store import Settled
+from crossdock.delivery.dispatch.targets import Ready, Targets
+from crossdock.delivery.model import Cargo, Leased, RetryPolicy
+from crossdock.errors import DatabaseUnavailable
+from crossdock.secrets.seal import Sealer
+
+log = structlog.get_logger(__name__)
+
+NOBODY: Final = UUID(int=0)
+HOLD_S: Final = 15.0
+"""How often to see whether a disabled destination, or a suspended tenant, is back."""
+_KEYS_A_CLAIM: Final = 128
+_ROUND_PAGE: Final = 200
+_SOONEST_POLL_S: Final = 0.02
+_AWAY_S: Final = 1.0
+
+
+class DispatchSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How much, how long, how often."""
+
+    caps: Caps
+    lease_s: float = 60.0
+    timeout_s: float = 15.0
+    """The longest an attempt may take, whatever a destination asks for."""
+    poll_s: float = 1.0
+    """How late, at most, an idle dispatcher notices what others made due."""
+    policy: RetryPolicy | None = None
+    """For destinations that have none of their own."""
+
+
+class Job(msgspec.Struct, frozen=True):
+    """A leased delivery with what it carries; `None` when its event is gone."""
+
+    leased: Leased
+    cargo: Cargo | None
+
+
+class Dispatcher:
+    """One for a worker process."""
+
+    def __init__(
+        self,
+        database: Database,
+        client: Client,
+        sealer: Sealer,
+        settings: DispatchSettings,
+        *,
+        clock: Callable[[], float] = time.time,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._clock = clock
+        self._chance = chance
+        self._lines: Lines[Job] = Lines(settings.caps)
+        self._agenda = Agenda()
+        self._breakers = Breakers()
+        self._targets = Targets(database, sealer, clock)
+        self._recorder = Recorder(database, clock)
+        self._recorder.on_changed = self._targets.forget
+        self._recorder.on_resumed = self._pump
+        self._attempter = Attempter(client, settings.timeout_s, settings.policy, clock, chance)
+        self._full: dict[UUID, set[Key]] = {}
+        """Destinations, by tenant, that have more due than there was room for."""
+        self._flights: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._is_draining = False
+        self._round_after: Key = (NOBODY, NOBODY)
+        self._round_at = 0.0
+        self._round_gap = 0.0
+
+    @property
+    def flying(self) -> int:
+        """Attempts under way."""
+        return self._lines.flying
+
+    @property
+    def waiting(self) -> int:
+        """Deliveries in memory that wait for their turn."""
+        return self._lines.waiting
+
+    @property
+    def recorder(self) -> Recorder:
+        """What writes results down."""
+        return self._recorder
+
+    @property
+    def room(self) -> int:
+        """How many more deliveries are welcome, all in all."""
+        caps = self._settings.caps
+        return max(0, caps.total + caps.waiting - self._lines.flying - self._lines.waiting)
+
+    async def offer(self, jobs: Sequence[Job]) -> None:
+        """Take over deliveries that this process has leased; those without room go back.
+
+        Raises:
+            DatabaseUnavailable: the destinations could not be read; the leases bring all back.
+        """
+        await self._targets.load({_key(job.leased) for job in jobs})
+        for job in jobs:
+            self._admit(job)
+        self._pump()
+
+    def notice(self, key: Key, due_in_s: float = 0.0) -> None:
+        """Learn that a destination has something due that was left in the database."""
+        self._agenda.note(key, self._clock() + due_in_s)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Claim, attempt and record until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._recorder.run())
+            tasks.create_task(self._claim_forever())
+            tasks.create_task(self._refresh_forever())
+
+    async def drain(self, grace_s: float) -> bool:
+        """Start nothing new, give back what waits, finish what flies; tell whether all landed.
+
+        `run` must still be running: it writes the results.
+        """
+        self._is_draining = True
+        for key in self._lines.waiting_keys():
+            self._give_back(key, 0.0)
+        flights = set(self._flights)
+        if flights:
+            await asyncio.wait(flights, timeout=grace_s)
+        landed = not self._flights
+        for flight in self._flights:
+            flight.cancel()
+        try:
+            async with asyncio.timeout(max(1.0, grace_s / 4)):
+                await self._recorder.flushed()
+        except TimeoutError:
+            landed = False
+        return landed
+
+    # Claims
+
+    async def _claim_forever(self) -> None:
+        while not self._is_draining:
+            self._wake.clear()
+            try:
+                pause = await self._claim()
+            except DatabaseUnavailable as error:
+                log.warning("claims_wait", reason=str(error))
+                pause = _AWAY_S
+            if pause > 0:
+                try:
+                    async with asyncio.timeout(pause):
+                        await self._wake.wait()
+                except TimeoutError:
+                    pass
+
+    async def _claim(self) -> float:
+        """Claim once what is due and has room; return how long to wait before the next time."""
+        now = self._clock()
+        if self._recorder.is_behind:
+            return _SOONEST_POLL_S
+        if now >= self._round_at:
+            await self._go_round(now)
+        if self.room < self._settings.caps.waiting // 4 + 1:
+            return self._settings.poll_s  # a landing wakes us
+        keys = self._agenda.due(self._clock(), _KEYS_A_CLAIM)
+        if keys:
+            wanted = self._choose(keys, await self._targets.load(keys))
+            if wanted:
+                await self._lease(wanted)
+                self._pump()
+        soonest = min(self._agenda.next() or self._round_at, self._round_at)
+        return min(max(0.0, soonest - self._clock()), self._settings.poll_s)
+
+    async def _go_round(self, now: float) -> None:
+        """Look at the next destinations that have anything pending, whoever made it so."""
+        started = time.perf_counter()
+        async with self._database.queue() as conn:
+            found = await store.heads(conn, self._round_after, _ROUND_PAGE)
+        took = time.perf_counter() - started
+        for key, due_in_s in found:
+            self._agenda.note(key, now + due_in_s)
+        if len(found) < _ROUND_PAGE:
+            self._round_after = (NOBODY, NOBODY)
+            self._round_gap = min(max(2 * self._round_gap, 0.1), self._settings.poll_s)
+        else:
+            # A long round goes page by page, and takes a sixth of the time at most.
+            self._round_after = found[-1][0]
+            self._round_gap = max(5 * took, _SOONEST_POLL_S)
+        self._round_at = self._clock() + self._round_gap
+
+    def _choose(
+        self, keys: Sequence[Key], targets: dict[Key, Ready | None]
+    ) -> list[tuple[Key, int]]:
+        """Return how many to claim of each destination; remember those that must wait."""
+        now = self._clock()
+        wanted: list[tuple[Key, bool]] = []
+        for key in keys:
+            if (pause := self._pause(key, targets[key])) is not None:
+                self._agenda.postpone(key, now + pause)
+            else:
+                wanted.append((key, self._breakers.is_probing(key)))
+        shares = self._lines.allot([key for key, _ in wanted])
+        for key, is_probe in wanted:
+            if is_probe:
+                shares[key] = 0 if self._lines.holds(key) else min(1, shares[key])
+            if not shares[key]:
+                self._defer(key, now)
+        return [(key, share) for key, share in shares.items() if share]
+
+    def _defer(self, key: Key, now: float) -> None:
+        """Come back to a destination once something of its tenant has landed."""
+        if self._lines.holds(key) or not self._lines.room(key):
+            self._full.setdefault(key[0], set()).add(key)
+        else:
+            self._agenda.note(key, now + _SOONEST_POLL_S)
+
+    async def _lease(self, wanted: Sequence[tuple[Key, int]]) -> None:
+        now = self._clock()
+        ends = now + self._settings.lease_s
+        async with self._database.batch("dispatch", {key[0] for key, _ in wanted}) as conn:
+            claimed = await store.claim(
+                conn, wanted, lease=ids.new(), lease_s=self._settings.lease_s, lease_ends=ends
+            )
+            later = await store.next_due(conn, [key for key, _ in wanted])
+            events = {(leased.tenant_id, leased.event_id) for leased in claimed}
+            cargo = await store.cargo(conn, events) if events else {}
+        for key, due_in_s in later:
+            self._agenda.note(key, now + max(due_in_s, _SOONEST_POLL_S))
+        for leased in claimed:
+            self._admit(Job(leased, cargo.get((leased.tenant_id, leased.event_id))))
+
+    async def _refresh_forever(self) -> None:
+        """Keep the destinations of waiting deliveries as fresh as those of new ones."""
+        while True:
+            await asyncio.sleep(self._settings.poll_s)
+            try:
+                await self._targets.load(self._lines.waiting_keys())
+            except DatabaseUnavailable:
+                log.debug("refresh_waits")
+
+    # Flights
+
+    def _admit(self, job: Job) -> None:
+        """Let a leased delivery wait for its turn, or give it back."""
+        key = _key(job.leased)
+        if (pause := self._pause(key, self._targets.known(key))) is not None:
+            self._recorder.release(job.leased)
+            self._agenda.postpone(key, self._clock() + pause)
+        elif self._is_draining or not self._lines.room(key):
+            self._recorder.release(job.leased)
+            self._defer(key, self._clock())
+        else:
+            self._lines.add(key, job)
+
+    def _pause(self, key: Key, ready: Ready | None) -> float | None:
+        """Return the seconds to leave a destination alone; `None` when it may be called.
+
+        One that is not known may have been deleted, or changed a moment ago: its turn will tell.
+        """
+        if ready is not None and not ready.target.enabled:
+            return HOLD_S
+        return self._breakers.rest(key, self._clock()) or None
+
+    def _give_back(self, key: Key, due_in_s: float) -> None:
+        """Release what waits for a destination."""
+        for job in self._lines.withdraw(key):
+            self._recorder.release(job.leased, due_in_s)
+
+    def _pump(self) -> None:
+        """Start what may start."""
+        while not self._recorder.is_behind and (turn := self._lines.take()) is not None:
+            flight = asyncio.create_task(self._fly(*turn))
+            self._flights.add(flight)
+            flight.add_done_callback(self._flights.discard)
+
+    async def _fly(self, key: Key, job: Job) -> None:
+        try:
+            await self._deliver(key, job)
+        except DatabaseUnavailable:
+            log.debug("flight_ends", delivery=job.leased.id)  # its lease brings it back
+        except Exception:
+            log.exception("flight_broke", delivery=job.leased.id)
+        finally:
+            self._lines.done(key)
+            self._landed(key)
+
+    async def _deliver(self, key: Key, job: Job) -> None:
+        ready = self._targets.known(key) or (await self._targets.load([key]))[key]
+        if ready is None or job.cargo is None:
+            self._recorder.add(Outcome(_undeliverable(job, ready)))
+            return
+        now = self._clock()
+        if not ready.target.enabled:
+            self._recorder.release(job.leased)
+            self._agenda.postpone(key, now + HOLD_S)
+            return
+        left = job.leased.lease_ends - now
+        if left < self._attempter.timeout(ready.target) + self._settings.lease_s / 20:
+            # Too late to be sure of recording it under this lease; it will be due again.
+            self._recorder.release(job.leased)
+            return
+        attempted = await self._attempter.attempt(job.leased, job.cargo, ready)
+        self._recorder.add(Outcome(attempted.settled, ready.target))
+        self._judge(key, attempted)
+
+    def _judge(self, key: Key, attempted: Attempted) -> None:
+        """Tell the breaker, and remember when to come back."""
+        now, settled = self._clock(), attempted.settled
+        if not attempted.reached:
+            self._breakers.failed(key, now, self._chance())
+            if rest := self._breakers.rest(key, now):
+                self._give_back(key, rest)
+                self._agenda.postpone(key, now + rest)
+        else:
+            self._breakers.answered(key)
+        if settled.state == "pending":
+            self._agenda.note(key, now + settled.due_in_s)
+
+    def _landed(self, key: Key) -> None:
+        """Fill the slot that is free again."""
+        self._pump()
+        if full := self._full.get(key[0]):
+            # Half a line at a time: a claim for each single slot would cost more than it brings.
+            enough = max(1, self._settings.caps.destination // 2)
+            ready = [one for one in full if self._lines.room(one) >= enough]
+            for one in ready:
+                full.discard(one)
+                self._agenda.note(one, self._clock())
+            if not full:
+                del self._full[key[0]]
+        if self._agenda.has_due(self._clock()) and self.room > self._settings.caps.waiting // 4:
+            self._wake.set()
+
+
+def _key(leased: Leased) -> Key:
+    return leased.tenant_id, leased.destination_id
+
+
+def _undeliverable(job: Job, ready: Ready | None) -> Settled:
+    """Return the end of a delivery that has nowhere to go, or nothing to bring."""
+    if ready is None:
+        return Settled(job.leased, "cancelled", job.leased.attempts, reason="destination_deleted")
+    return Settled(job.leased, "dead", job.leased.attempts, reason="event_missing")

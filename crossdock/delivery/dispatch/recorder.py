@@ -1,0 +1,182 @@
+"""Writes down what came of attempts, many in one transaction.
+
+An attempt's slot is free as soon as it is handed over here. While the database is away nothing is
+lost that a lease doesn't bring back: results are kept until their leases end, and the dispatcher
+starts no new attempts meanwhile.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+import structlog
+
+from crossdock.db.database import Database
+from crossdock.delivery import rules
+from crossdock.delivery.dispatch import store
+from crossdock.delivery.dispatch.lines import Key
+from crossdock.delivery.dispatch.store import Settled
+from crossdock.delivery.model import DisabledReason, Leased, Target
+from crossdock.errors import DatabaseUnavailable
+
+log = structlog.get_logger(__name__)
+
+BATCH: Final = 500
+"""Results in one transaction."""
+LINGER_S: Final = 0.005
+"""How long the first result waits for others."""
+_RETRY_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What came of an attempt, and what it says about the destination it called."""
+
+    settled: Settled
+    target: Target | None = None
+    """As it was when it was called; `None` where there was no attempt."""
+
+
+class Recorder:
+    """One for a dispatcher."""
+
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._clock = clock
+        self._outcomes: deque[Outcome] = deque()
+        self._unused: deque[tuple[Leased, float]] = deque()
+        self._more = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.is_behind = False
+        """The database is away, or too slow: don't make more results."""
+        self.written = 0
+        """Results that are on record."""
+        self.fenced = 0
+        """Results whose lease another worker had taken over."""
+        self.lost = 0
+        """Results whose lease ended while the database was away."""
+        self.on_changed: Callable[[Key], None] = lambda _: None
+        """Called for a destination whose row was changed here."""
+        self.on_resumed: Callable[[], None] = lambda: None
+        """Called when it is no longer behind."""
+
+    def add(self, outcome: Outcome) -> None:
+        """Hand over what came of a leased delivery."""
+        self._outcomes.append(outcome)
+        self._wake()
+
+    def release(self, leased: Leased, due_in_s: float = 0.0) -> None:
+        """Hand back a lease that wasn't used."""
+        self._unused.append((leased, due_in_s))
+        self._wake()
+
+    async def run(self) -> None:
+        """Write until cancelled; `flushed` tells when all is written."""
+        while True:
+            await self._more.wait()
+            self._more.clear()
+            if len(self._outcomes) < BATCH:
+                await asyncio.sleep(LINGER_S)
+            failures = 0
+            while self._outcomes or self._unused:
+                try:
+                    await self._write()
+                except DatabaseUnavailable as error:
+                    self.is_behind = True
+                    if failures == 0:
+                        log.warning("recording_waits", reason=str(error))
+                    await asyncio.sleep(_RETRY_S[min(failures, len(_RETRY_S) - 1)])
+                    failures += 1
+                    self._drop_ended()
+                else:
+                    if failures:
+                        log.info("recording_resumes", lost=self.lost)
+                    failures = 0
+                    self.is_behind = len(self._outcomes) > 4 * BATCH
+            if self.is_behind:
+                self.is_behind = False
+                self.on_resumed()
+            self._idle.set()
+
+    async def flushed(self) -> None:
+        """Wait until everything handed over so far is written."""
+        await self._idle.wait()
+
+    def _wake(self) -> None:
+        self._idle.clear()
+        self._more.set()
+
+    async def _write(self) -> None:
+        batch = [self._outcomes[i] for i in range(min(BATCH, len(self._outcomes)))]
+        unused = [self._unused[i] for i in range(min(BATCH, len(self._unused)))]
+        settled = [outcome.settled for outcome in batch]
+        tenants = {one.leased.tenant_id for one in settled}
+        tenants.update(leased.tenant_id for leased, _ in unused)
+        changes, disabled = verdicts(batch, datetime.fromtimestamp(self._clock(), UTC))
+        async with self._database.batch("dispatch", tenants) as conn:
+            ours = await store.settle(conn, settled) if settled else set()
+            made = [
+                (one.leased.tenant_id, one.attempt)
+                for one in settled
+                if one.attempt is not None and one.leased.id in ours
+            ]
+            if made:
+                await store.add_attempts(conn, made)
+            if unused:
+                await store.release(conn, unused)
+            if changes or disabled:
+                await store.lock_destinations(conn, [*changes, *disabled])
+                await store.mark_failing(conn, changes)
+                await store.disable(conn, disabled)
+        for _ in batch:
+            self._outcomes.popleft()
+        for _ in unused:
+            self._unused.popleft()
+        self.written += len(ours)
+        self.fenced += len(settled) - len(ours)
+        for key, reason in disabled.items():
+            log.warning("destination_disabled", tenant=key[0], destination=key[1], reason=reason)
+        for key in (*changes, *disabled):
+            self.on_changed(key)
+
+    def _drop_ended(self) -> None:
+        """Forget results whose lease has ended: those deliveries are due again by themselves."""
+        now = self._clock()
+        kept = [one for one in self._outcomes if one.settled.leased.lease_ends > now]
+        self.lost += len(self._outcomes) - len(kept)
+        self._outcomes = deque(kept)
+        self._unused = deque(one for one in self._unused if one[0].lease_ends > now)
+
+
+def verdicts(
+    batch: Sequence[Outcome], now: datetime
+) -> tuple[dict[Key, bool], dict[Key, DisabledReason]]:
+    """Return which destinations begin or end to fail, and which are to be switched off.
+
+    A success among failures ends them: whoever fails next begins anew. A 410 stands.
+    """
+    changes: dict[Key, bool] = {}
+    disabled: dict[Key, DisabledReason] = {}
+    for outcome in batch:
+        settled, target = outcome.settled, outcome.target
+        if target is None:
+            continue
+        key = settled.key
+        if settled.state == "delivered":
+            if disabled.get(key) == "failing":
+                del disabled[key]
+            if target.failing_since is not None:
+                changes[key] = False
+            else:
+                changes.pop(key, None)
+        elif settled.reason == "gone":
+            disabled[key] = "gone"
+        elif target.failing_since is None:
+            changes[key] = True
+        elif key not in changes and rules.is_given_up(target.failing_since, now):
+            disabled.setdefault(key, "failing")
+    return changes, disabled

@@ -1,0 +1,319 @@
+"""Statements of the dispatcher, as the role `dispatch`; each works on a whole set of deliveries.
+
+Times go to and come from the database as spans, never as moments: its clock alone decides what is
+due and when a lease ends, whatever the workers' clocks say.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+import msgspec
+
+from crossdock.db.schema import encode_headers
+from crossdock.delivery.dispatch.lines import Key
+from crossdock.delivery.model import (
+    Attempt,
+    Cargo,
+    DeliveryState,
+    DisabledReason,
+    Leased,
+    RetryPolicy,
+    Target,
+)
+from crossdock.secrets import model as secrets_model
+
+if TYPE_CHECKING:
+    import asyncpg
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """What came of a leased delivery."""
+
+    leased: Leased
+    state: DeliveryState
+    attempts: int
+    """Made by now."""
+    due_in_s: float = 0.0
+    """Until the next attempt, for one that stays pending."""
+    status: int | None = None
+    error: str | None = None
+    reason: str | None = None
+    attempt: Attempt | None = None
+
+    @property
+    def key(self) -> Key:
+        """Tenant and destination."""
+        return self.leased.tenant_id, self.leased.destination_id
+
+
+_HEADS: Final = """
+WITH RECURSIVE head AS (
+    (SELECT tenant_id, destination_id, due_at FROM crossdock.deliveries
+     WHERE state = 'pending' AND (tenant_id, destination_id) > ($1, $2)
+     ORDER BY tenant_id, destination_id, due_at LIMIT 1)
+    UNION ALL
+    SELECT next.tenant_id, next.destination_id, next.due_at
+    FROM head CROSS JOIN LATERAL (
+        SELECT d.tenant_id, d.destination_id, d.due_at FROM crossdock.deliveries AS d
+        WHERE d.state = 'pending'
+            AND (d.tenant_id, d.destination_id) > (head.tenant_id, head.destination_id)
+        ORDER BY d.tenant_id, d.destination_id, d.due_at LIMIT 1
+    ) AS next
+)
+SELECT tenant_id, destination_id,
+    extract(epoch FROM least(due_at, now() + interval '1 day') - now())::float8 AS due_in_s
+FROM head LIMIT $3
+"""
+
+
+async def heads(conn: "asyncpg.Connection", after: Key, limit: int) -> Sequence[tuple[Key, float]]:
+    """Return the next destinations that have pending deliveries, and when their first is due."""
+    rows = await conn.fetch(_HEADS, *after, limit)
+    return [((row[0], row[1]), row[2]) for row in rows]
+
+
+_CLAIM: Final = """
+WITH picked AS (
+    SELECT due.tenant_id, due.id
+    FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS wanted (tenant_id, destination_id, quota)
+    CROSS JOIN LATERAL (
+        SELECT d.tenant_id, d.id FROM crossdock.deliveries AS d
+        WHERE d.tenant_id = wanted.tenant_id AND d.destination_id = wanted.destination_id
+            AND d.state = 'pending' AND d.due_at <= now()
+        ORDER BY d.due_at LIMIT wanted.quota
+        FOR UPDATE SKIP LOCKED
+    ) AS due
+)
+UPDATE crossdock.deliveries AS d
+SET lease = $4, due_at = now() + $5 * interval '1 second'
+FROM picked WHERE d.tenant_id = picked.tenant_id AND d.id = picked.id
+RETURNING d.tenant_id, d.id, d.event_id, d.destination_id, d.attempts
+"""
+
+
+async def claim(
+    conn: "asyncpg.Connection",
+    wanted: Sequence[tuple[Key, int]],
+    *,
+    lease: UUID,
+    lease_s: float,
+    lease_ends: float,
+) -> list[Leased]:
+    """Lease the deliveries that have been due for longest, so many of each destination."""
+    rows = await conn.fetch(
+        _CLAIM,
+        [tenant for (tenant, _), _ in wanted],
+        [destination for (_, destination), _ in wanted],
+        [quota for _, quota in wanted],
+        lease,
+        lease_s,
+    )
+    return [
+        Leased(
+            tenant_id=row[0],
+            id=row[1],
+            event_id=row[2],
+            destination_id=row[3],
+            attempts=row[4],
+            lease=lease,
+            lease_ends=lease_ends,
+        )
+        for row in rows
+    ]
+
+
+_NEXT_DUE: Final = """
+SELECT wanted.tenant_id, wanted.destination_id,
+    extract(epoch FROM least(head.due_at, now() + interval '1 day') - now())::float8
+FROM unnest($1::uuid[], $2::uuid[]) AS wanted (tenant_id, destination_id)
+CROSS JOIN LATERAL (
+    SELECT d.due_at FROM crossdock.deliveries AS d
+    WHERE d.tenant_id = wanted.tenant_id AND d.destination_id = wanted.destination_id
+        AND d.state = 'pending'
+    ORDER BY d.due_at LIMIT 1
+) AS head
+"""
+
+
+async def next_due(
+    conn: "asyncpg.Connection", keys: Collection[Key]
+) -> Sequence[tuple[Key, float]]:
+    """Return the seconds until each of these destinations has something due, if it ever has."""
+    rows = await conn.fetch(_NEXT_DUE, *_columns(keys))
+    return [((row[0], row[1]), row[2]) for row in rows]
+
+
+_TARGETS: Final = """
+SELECT d.tenant_id, d.id, d.url, d.state = 'enabled' AND t.state = 'active', d.secrets, d.retry,
+    d.timeout_s, d.failing_since, d.version
+FROM unnest($1::uuid[], $2::uuid[]) AS wanted (tenant_id, id)
+JOIN crossdock.destinations AS d ON d.tenant_id = wanted.tenant_id AND d.id = wanted.id
+JOIN crossdock.tenants AS t ON t.id = wanted.tenant_id
+"""
+
+
+async def targets(conn: "asyncpg.Connection", keys: Collection[Key]) -> Sequence[Target]:
+    """Return destinations, whatever their state; a deleted one is missing."""
+    return [
+        Target(
+            tenant_id=row[0],
+            id=row[1],
+            url=row[2],
+            enabled=row[3],
+            secrets=secrets_model.decode(row[4]),
+            retry=None if row[5] is None else _policy.decode(row[5]),
+            timeout_s=row[6],
+            failing_since=row[7],
+            version=row[8],
+        )
+        for row in await conn.fetch(_TARGETS, *_columns(keys))
+    ]
+
+
+_CARGO: Final = """
+SELECT e.tenant_id, e.id, e.content_type, e.traceparent, e.body
+FROM unnest($1::uuid[], $2::uuid[]) AS wanted (tenant_id, id)
+JOIN crossdock.events AS e ON e.tenant_id = wanted.tenant_id AND e.id = wanted.id
+    AND e.id BETWEEN $3 AND $4
+"""
+
+
+async def cargo(
+    conn: "asyncpg.Connection", wanted: Collection[tuple[UUID, UUID]]
+) -> dict[tuple[UUID, UUID], Cargo]:
+    """Return events by tenant and id; one whose retention has ended is missing."""
+    events = [event for _, event in wanted]
+    rows = await conn.fetch(_CARGO, *_columns(wanted), min(events), max(events))
+    return {(row[0], row[1]): Cargo(row[1], row[2], row[3], row[4]) for row in rows}
+
+
+_SETTLE: Final = """
+UPDATE crossdock.deliveries AS d
+SET state = given.state, attempts = given.attempts, lease = NULL,
+    due_at = now() + given.due_in_s * interval '1 second',
+    finished_at = CASE WHEN given.state = 'pending' THEN NULL ELSE now() END,
+    last_status = given.status, last_error = given.error, reason = given.reason
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::smallint[], $6::float8[],
+        $7::smallint[], $8::text[], $9::text[])
+    AS given (tenant_id, id, lease, state, attempts, due_in_s, status, error, reason)
+WHERE d.tenant_id = given.tenant_id AND d.id = given.id AND d.lease = given.lease
+    AND d.state = 'pending' AND d.id BETWEEN $10 AND $11
+RETURNING d.id
+"""
+
+
+async def settle(conn: "asyncpg.Connection", batch: Sequence[Settled]) -> set[UUID]:
+    """Write what came of deliveries; return those whose lease was still ours."""
+    deliveries = [settled.leased.id for settled in batch]
+    rows = await conn.fetch(
+        _SETTLE,
+        [settled.leased.tenant_id for settled in batch],
+        deliveries,
+        [settled.leased.lease for settled in batch],
+        [settled.state for settled in batch],
+        [settled.attempts for settled in batch],
+        [settled.due_in_s for settled in batch],
+        [settled.status for settled in batch],
+        [settled.error for settled in batch],
+        [settled.reason for settled in batch],
+        min(deliveries),
+        max(deliveries),
+    )
+    return {row[0] for row in rows}
+
+
+_ADD_ATTEMPTS: Final = """
+INSERT INTO crossdock.attempts
+    (tenant_id, id, delivery_id, number, duration_ms, status, error, response_headers,
+     response_body)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::smallint[], $5::int[], $6::smallint[],
+    $7::text[], $8::bytea[], $9::bytea[])
+"""
+
+
+async def add_attempts(conn: "asyncpg.Connection", made: Sequence[tuple[UUID, Attempt]]) -> None:
+    """Insert attempts, each with its tenant."""
+    await conn.execute(
+        _ADD_ATTEMPTS,
+        [tenant for tenant, _ in made],
+        [attempt.id for _, attempt in made],
+        [attempt.delivery_id for _, attempt in made],
+        [attempt.number for _, attempt in made],
+        [attempt.duration_ms for _, attempt in made],
+        [attempt.status for _, attempt in made],
+        [attempt.error for _, attempt in made],
+        [encode_headers(attempt.response_headers) for _, attempt in made],
+        [attempt.response_body for _, attempt in made],
+    )
+
+
+_RELEASE: Final = """
+UPDATE crossdock.deliveries AS d
+SET lease = NULL, due_at = now() + given.due_in_s * interval '1 second'
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::float8[])
+    AS given (tenant_id, id, lease, due_in_s)
+WHERE d.tenant_id = given.tenant_id AND d.id = given.id AND d.lease = given.lease
+    AND d.state = 'pending' AND d.id BETWEEN $5 AND $6
+"""
+
+
+async def release(conn: "asyncpg.Connection", unused: Sequence[tuple[Leased, float]]) -> None:
+    """Give back leases without an attempt; each delivery is due again after its seconds."""
+    deliveries = [leased.id for leased, _ in unused]
+    await conn.execute(
+        _RELEASE,
+        [leased.tenant_id for leased, _ in unused],
+        deliveries,
+        [leased.lease for leased, _ in unused],
+        [due_in_s for _, due_in_s in unused],
+        min(deliveries),
+        max(deliveries),
+    )
+
+
+_LOCK: Final = """
+SELECT 1 FROM crossdock.destinations AS d
+JOIN unnest($1::uuid[], $2::uuid[]) AS wanted (tenant_id, id)
+    ON d.tenant_id = wanted.tenant_id AND d.id = wanted.id
+ORDER BY d.tenant_id, d.id FOR UPDATE OF d
+"""
+
+
+async def lock_destinations(conn: "asyncpg.Connection", keys: Iterable[Key]) -> None:
+    """Hold destinations in one order for all, so that no two workers wait for each other."""
+    await conn.execute(_LOCK, *_columns(sorted(set(keys))))
+
+
+_FAILING: Final = """
+UPDATE crossdock.destinations AS d
+SET failing_since = CASE WHEN given.failing THEN coalesce(d.failing_since, now()) END
+FROM unnest($1::uuid[], $2::uuid[], $3::bool[]) AS given (tenant_id, id, failing)
+WHERE d.tenant_id = given.tenant_id AND d.id = given.id
+    AND (d.failing_since IS NOT NULL) <> given.failing
+"""
+
+
+async def mark_failing(conn: "asyncpg.Connection", changes: dict[Key, bool]) -> None:
+    """Begin, or end, the time for which destinations have known nothing but failures."""
+    await conn.execute(_FAILING, *_columns(changes), list(changes.values()))
+
+
+_DISABLE: Final = """
+UPDATE crossdock.destinations AS d
+SET state = 'disabled', disabled_reason = given.reason, version = d.version + 1, updated_at = now()
+FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS given (tenant_id, id, reason)
+WHERE d.tenant_id = given.tenant_id AND d.id = given.id AND d.state = 'enabled'
+"""
+
+
+async def disable(conn: "asyncpg.Connection", reasons: dict[Key, DisabledReason]) -> None:
+    """Switch destinations off."""
+    await conn.execute(_DISABLE, *_columns(reasons), list(reasons.values()))
+
+
+def _columns(pairs: Collection[tuple[UUID, UUID]]) -> tuple[list[UUID], list[UUID]]:
+    return [first for first, _ in pairs], [second for _, second in pairs]
+
+
+_policy: Final = msgspec.json.Decoder(RetryPolicy)

@@ -1,0 +1,373 @@
+"""The use cases of destinations and deliveries."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+
+from crossdock import ids, merge_patch, native
+from crossdock.db import Database
+from crossdock.delivery import rules, store
+from crossdock.delivery.guard import Guard
+from crossdock.delivery.model import (
+    Delivery,
+    DeliveryDetail,
+    DeliveryFilter,
+    Destination,
+    DestinationEdit,
+    DestinationState,
+    OpenedDestination,
+)
+from crossdock.delivery.sealing import secret_context
+from crossdock.errors import Conflict, Invalid, NotFound, PreconditionFailed, Violation
+from crossdock.inbound.events import Events
+from crossdock.paging import Slice, Window
+from crossdock.secrets import rules as rotation
+from crossdock.secrets.model import SealedSecret
+from crossdock.secrets.seal import Sealer
+from crossdock.validation import convert
+
+__all__ = ["Deliveries", "Destinations"]
+
+
+class Destinations:
+    """Makes and changes a tenant's destinations."""
+
+    def __init__(
+        self,
+        database: Database,
+        sealer: Sealer,
+        guard: Guard,
+        *,
+        timeout_s: float,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._database = database
+        self._sealer = sealer
+        self._guard = guard
+        self._timeout_s = timeout_s
+        self._clock = clock
+
+    async def create(self, tenant_id: UUID, edit: DestinationEdit) -> OpenedDestination:
+        """Make a destination and its signing secret, which is shown this once.
+
+        Raises:
+            Invalid: the URL is not one to call, or another part breaks a rule.
+            Conflict: another destination has that name.
+        """
+        now = self._clock()
+        destination_id = ids.new(now.timestamp())
+        secret = native.generate_secret("standard")
+        self._check(edit)
+        destination = Destination(
+            tenant_id=tenant_id,
+            id=destination_id,
+            name=edit.name,
+            url=edit.url,
+            state="enabled",
+            disabled_reason=None,
+            source_ids=edit.source_ids,
+            event_types=edit.event_types,
+            secrets=(self._seal(tenant_id, destination_id, secret),),
+            retry=edit.retry,
+            timeout_s=edit.timeout_s or self._timeout_s,
+            failing_since=None,
+            version=1,
+            created_at=now,
+            updated_at=now,
+        )
+        async with self._database.tenant(tenant_id) as conn:
+            await self._check_sources(conn, tenant_id, edit)
+            if not await store.add_destination(conn, destination):
+                raise Conflict("Another destination has that name.")
+        return OpenedDestination(destination, secret)
+
+    async def page(self, tenant_id: UUID, window: Window) -> Slice[Destination]:
+        """Return a page of destinations, newest first."""
+        async with self._database.tenant(tenant_id) as conn:
+            return Slice.cut(await store.page_destinations(conn, tenant_id, window), window)
+
+    async def get(self, tenant_id: UUID, destination_id: UUID) -> Destination:
+        """Return one destination.
+
+        Raises:
+            NotFound: this tenant has no such destination.
+        """
+        async with self._database.tenant(tenant_id) as conn:
+            found = await store.get_destination(conn, tenant_id, destination_id)
+        if found is None:
+            raise NotFound
+        return found
+
+    async def patch(
+        self,
+        tenant_id: UUID,
+        destination_id: UUID,
+        changes: Mapping[str, Any],
+        versions: frozenset[int] | None,
+    ) -> Destination:
+        """Merge changes (RFC 7396) into what is editable of a destination.
+
+        Args:
+            tenant_id: Whose destination it is.
+            destination_id: Which.
+            changes: A merge patch of `DestinationEdit`.
+            versions: Those of which one must be current, or `None` for any.
+
+        Raises:
+            NotFound: this tenant has no such destination.
+            PreconditionFailed: it has another version by now.
+            Invalid: the outcome would break a rule.
+            Conflict: another destination has the new name.
+        """
+        async with self._changing(tenant_id, destination_id, versions) as (conn, change):
+            before = _editable(change.destination)
+            patched = merge_patch.apply(msgspec.to_builtins(before), changes)
+            after = convert(patched, DestinationEdit)
+            if after != before:
+                self._check(after)
+                await self._check_sources(conn, tenant_id, after)
+                change.destination = replace(
+                    change.destination,
+                    name=after.name,
+                    url=after.url,
+                    source_ids=after.source_ids,
+                    event_types=after.event_types,
+                    retry=after.retry,
+                    timeout_s=after.timeout_s or self._timeout_s,
+                )
+        return change.destination
+
+    async def delete(
+        self, tenant_id: UUID, destination_id: UUID, versions: frozenset[int] | None
+    ) -> None:
+        """Delete a destination; what is still on its way there is cancelled when it comes due.
+
+        Raises:
+            NotFound: this tenant has no such destination.
+            PreconditionFailed: it has another version by now.
+        """
+        async with self._changing(tenant_id, destination_id, versions) as (conn, _):
+            await store.delete_destination(conn, tenant_id, destination_id)
+
+    async def switch(
+        self, tenant_id: UUID, destination_id: UUID, state: DestinationState
+    ) -> Destination:
+        """Disable a destination, or enable it again; to repeat it changes nothing.
+
+        While it is disabled it takes no new deliveries, and the unfinished ones wait for it.
+
+        Raises:
+            NotFound: this tenant has no such destination.
+        """
+        async with self._changing(tenant_id, destination_id, None) as (_, change):
+            if change.destination.state != state:
+                change.destination = replace(
+                    change.destination,
+                    state=state,
+                    disabled_reason="by_owner" if state == "disabled" else None,
+                    failing_since=None,
+                )
+        return change.destination
+
+    async def rotate_secret(
+        self, tenant_id: UUID, destination_id: UUID, overlap: timedelta
+    ) -> OpenedDestination:
+        """Make a new current secret; during `overlap` deliveries are signed by the old ones too.
+
+        Raises:
+            NotFound: this tenant has no such destination.
+            Invalid: the overlap is out of range.
+            Conflict: there would be too many secrets.
+        """
+        now = self._clock().timestamp()
+        made = native.generate_secret("standard")
+        async with self._changing(tenant_id, destination_id, None) as (_, change):
+            sealed = self._seal(tenant_id, destination_id, made)
+            before = change.destination.secrets
+            secrets = rotation.rotate(before, sealed, now=now, overlap=overlap)
+            change.destination = replace(change.destination, secrets=secrets)
+        return OpenedDestination(change.destination, made)
+
+    @asynccontextmanager
+    async def _changing(
+        self, tenant_id: UUID, destination_id: UUID, versions: frozenset[int] | None
+    ) -> AsyncIterator[tuple[Any, "_Change"]]:
+        """Hold a destination while the block changes it; a changed one gets a new version."""
+        async with self._database.tenant(tenant_id) as conn:
+            found = await store.get_destination(conn, tenant_id, destination_id, lock=True)
+            if found is None:
+                raise NotFound
+            if versions is not None and found.version not in versions:
+                raise PreconditionFailed
+            change = _Change(found)
+            yield conn, change
+            if change.destination != found:
+                change.destination = replace(
+                    change.destination, version=found.version + 1, updated_at=self._clock()
+                )
+                await store.save_destination(conn, change.destination)
+
+    def _check(self, edit: DestinationEdit) -> None:
+        found = self._guard.check_url(edit.url)
+        if edit.retry is not None:
+            found += rules.check_policy(edit.retry)
+        if edit.timeout_s is not None and edit.timeout_s > self._timeout_s:
+            limit = f"The limit here is {self._timeout_s:g} seconds."
+            found.append(Violation("/timeout_s", limit))
+        if found:
+            raise Invalid(None, *found)
+
+    async def _check_sources(self, conn: Any, tenant_id: UUID, edit: DestinationEdit) -> None:
+        if not edit.source_ids:
+            return
+        known = await store.known_sources(conn, tenant_id, edit.source_ids)
+        unknown = [
+            Violation(f"/source_ids/{index}", "There is no such source.")
+            for index, source_id in enumerate(edit.source_ids)
+            if source_id not in known
+        ]
+        if unknown:
+            raise Invalid(None, *unknown)
+
+    def _seal(self, tenant_id: UUID, destination_id: UUID, secret: str) -> SealedSecret:
+        sealed = self._sealer.seal(
+            secret.encode(), context=secret_context(tenant_id, destination_id)
+        )
+        return SealedSecret(ids.new().hex, sealed)
+
+
+class _Change:
+    def __init__(self, destination: Destination) -> None:
+        self.destination = destination
+
+
+def _editable(destination: Destination) -> DestinationEdit:
+    return DestinationEdit(
+        name=destination.name,
+        url=destination.url,
+        source_ids=destination.source_ids,
+        event_types=destination.event_types,
+        retry=destination.retry,
+        timeout_s=destination.timeout_s,
+    )
+
+
+class Deliveries:
+    """Lists and shows deliveries, dead letters among them, and makes single ones again."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._database = database
+        self._events = Events(database)
+        self._clock = clock
+
+    async def page(
+        self, tenant_id: UUID, window: Window, wanted: DeliveryFilter
+    ) -> Slice[Delivery]:
+        """Return a page of deliveries, newest first; dead letters are those in state `dead`.
+
+        Raises:
+            NotFound: they are wanted of an event that this tenant doesn't have.
+        """
+        if wanted.event_id is not None:
+            event_id = await self._events.resolve(tenant_id, wanted.event_id)
+            wanted = replace(wanted, event_id=event_id)
+        async with self._database.tenant(tenant_id) as conn:
+            rows = await store.page_deliveries(conn, tenant_id, window, wanted)
+        return Slice.cut(rows, window)
+
+    async def get(self, tenant_id: UUID, delivery_id: UUID) -> DeliveryDetail:
+        """Return one delivery with its attempts.
+
+        Raises:
+            NotFound: this tenant has no such delivery.
+        """
+        async with self._database.tenant(tenant_id) as conn:
+            found = await store.get_delivery(conn, tenant_id, delivery_id)
+            if found is None:
+                raise NotFound
+            attempts = await store.attempts_of(conn, tenant_id, delivery_id)
+        return DeliveryDetail(found, tuple(attempts))
+
+    async def dead_letter(self, tenant_id: UUID, delivery_id: UUID) -> DeliveryDetail:
+        """Return one dead letter with its attempts.
+
+        Raises:
+            NotFound: this tenant has no such delivery, or it isn't a dead letter.
+        """
+        found = await self.get(tenant_id, delivery_id)
+        if found.delivery.state != "dead":
+            raise NotFound
+        return found
+
+    async def replay(self, tenant_id: UUID, delivery_id: UUID) -> Delivery:
+        """Deliver the same event to the same destination again, as a new delivery.
+
+        Raises:
+            NotFound: this tenant has no such delivery.
+            Conflict: it is under way or was replayed, or its event or destination is gone.
+        """
+        async with self._database.tenant(tenant_id) as conn:
+            found = await store.get_delivery(conn, tenant_id, delivery_id, lock=True)
+            if found is None:
+                raise NotFound
+            if found.state in {"pending", "replayed"}:
+                words = "is still under way" if found.state == "pending" else "was replayed before"
+                raise Conflict(f"That delivery {words}.")
+            if await store.get_destination(conn, tenant_id, found.destination_id) is None:
+                raise Conflict("Its destination was deleted.")
+            if await store.source_and_type(conn, tenant_id, found.event_id) is None:
+                raise Conflict("Its event is no longer kept.")
+            made = self._new(tenant_id, found.event_id, found.destination_id)
+            await store.add_deliveries(conn, [made])
+            if found.state == "dead":
+                await store.mark_replayed(conn, tenant_id, [found.id])
+        return made
+
+    async def replay_event(self, tenant_id: UUID, event_id: UUID) -> Sequence[Delivery]:
+        """Deliver an event to every destination that wants it now, whatever was delivered before.
+
+        Raises:
+            NotFound: this tenant has no such event.
+            Conflict: no destination wants it.
+        """
+        event_id = await self._events.resolve(tenant_id, event_id)
+        async with self._database.tenant(tenant_id) as conn:
+            origin = await store.source_and_type(conn, tenant_id, event_id)
+            if origin is None:
+                raise NotFound
+            made = [
+                self._new(tenant_id, event_id, destination.id)
+                for destination in await store.enabled_destinations(conn, tenant_id)
+                if rules.matches(destination, *origin)
+            ]
+            if not made:
+                raise Conflict("No enabled destination wants events of that source and type.")
+            await store.add_deliveries(conn, made)
+        return made
+
+    def _new(self, tenant_id: UUID, event_id: UUID, destination_id: UUID) -> Delivery:
+        now = self._clock()
+        return Delivery(
+            tenant_id=tenant_id,
+            id=ids.new(now.timestamp()),
+            event_id=event_id,
+            destination_id=destination_id,
+            state="pending",
+            attempts=0,
+            due_at=now,
+            replay_id=None,
+            last_status=None,
+            last_error=None,
+            reason=None,
+            finished_at=None,
+        )

@@ -1,0 +1,231 @@
+"""Statements on destinations and deliveries, each inside one tenant's transaction."""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Row, delete, func, insert, null, select, update
+from sqlalchemy.dialects.postgresql import insert as insert_or
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from crossdock import ids
+from crossdock.delivery.model import (
+    Attempt,
+    Delivery,
+    DeliveryFilter,
+    Destination,
+    RetryPolicy,
+)
+from crossdock.delivery.tables import attempts, deliveries, destinations
+from crossdock.errors import Conflict
+from crossdock.inbound.tables import events, sources
+from crossdock.paging import Window
+from crossdock.secrets.model import SealedSecret
+
+if TYPE_CHECKING:
+    from sqlalchemy import Select
+
+_DELIVERY: Final = [column for column in deliveries.c if column.name not in {"lease", "is_replay"}]
+
+
+async def add_destination(conn: AsyncConnection, destination: Destination) -> bool:
+    """Insert a destination and tell whether its name was free."""
+    statement = (
+        insert_or(destinations)
+        .values(**_columns(destination))
+        .on_conflict_do_nothing(index_elements=["tenant_id", "name"])
+        .returning(destinations.c.id)
+    )
+    return (await conn.execute(statement)).one_or_none() is not None
+
+
+async def page_destinations(
+    conn: AsyncConnection, tenant_id: UUID, window: Window
+) -> Sequence[Destination]:
+    """Return destinations, newest first."""
+    query = select(destinations).where(destinations.c.tenant_id == tenant_id)
+    if window.after is not None:
+        query = query.where(destinations.c.id < window.after)
+    rows = await conn.execute(query.order_by(destinations.c.id.desc()).limit(window.fetch))
+    return [_destination(row) for row in rows]
+
+
+async def get_destination(
+    conn: AsyncConnection, tenant_id: UUID, destination_id: UUID, *, lock: bool = False
+) -> Destination | None:
+    """Return one destination, on demand held against other writers."""
+    query = select(destinations).where(
+        destinations.c.tenant_id == tenant_id, destinations.c.id == destination_id
+    )
+    row = (await conn.execute(query.with_for_update() if lock else query)).one_or_none()
+    return None if row is None else _destination(row)
+
+
+async def enabled_destinations(conn: AsyncConnection, tenant_id: UUID) -> Sequence[Destination]:
+    """Return all destinations of a tenant that take deliveries."""
+    query = select(destinations).where(
+        destinations.c.tenant_id == tenant_id, destinations.c.state == "enabled"
+    )
+    return [_destination(row) for row in await conn.execute(query)]
+
+
+async def save_destination(conn: AsyncConnection, destination: Destination) -> None:
+    """Write a destination that was locked before.
+
+    Raises:
+        Conflict: another destination has its name.
+    """
+    statement = (
+        update(destinations)
+        .where(
+            destinations.c.tenant_id == destination.tenant_id,
+            destinations.c.id == destination.id,
+        )
+        .values(**_columns(destination))
+    )
+    try:
+        await conn.execute(statement)
+    except IntegrityError as error:
+        raise Conflict("Another destination has that name.") from error
+
+
+async def delete_destination(conn: AsyncConnection, tenant_id: UUID, destination_id: UUID) -> None:
+    """Delete a destination that was locked before; its deliveries stay."""
+    await conn.execute(
+        delete(destinations).where(
+            destinations.c.tenant_id == tenant_id, destinations.c.id == destination_id
+        )
+    )
+
+
+async def known_sources(
+    conn: AsyncConnection, tenant_id: UUID, source_ids: Collection[UUID]
+) -> set[UUID]:
+    """Return those of the ids that name a source of the tenant."""
+    query = select(sources.c.id).where(
+        sources.c.tenant_id == tenant_id,
+        sources.c.id.in_(source_ids),
+        sources.c.state != "deleted",
+    )
+    return set((await conn.execute(query)).scalars())
+
+
+async def page_deliveries(
+    conn: AsyncConnection, tenant_id: UUID, window: Window, wanted: DeliveryFilter
+) -> Sequence[Delivery]:
+    """Return deliveries, newest first."""
+    query = select(*_DELIVERY).where(deliveries.c.tenant_id == tenant_id)
+    for name in ("state", "destination_id", "event_id", "reason"):
+        if (value := getattr(wanted, name)) is not None:
+            query = query.where(deliveries.c[name] == value)
+    if window.after is not None:
+        query = query.where(deliveries.c.id < window.after)
+    # The time of a delivery is in its id, and the partitions are cut by it.
+    if wanted.created_after is not None:
+        query = query.where(deliveries.c.id >= ids.floor(wanted.created_after))
+    if wanted.created_before is not None:
+        query = query.where(deliveries.c.id < ids.floor(wanted.created_before))
+    rows = await conn.execute(query.order_by(deliveries.c.id.desc()).limit(window.fetch))
+    return [_delivery(row) for row in rows]
+
+
+async def get_delivery(
+    conn: AsyncConnection, tenant_id: UUID, delivery_id: UUID, *, lock: bool = False
+) -> Delivery | None:
+    """Return one delivery, on demand held against other writers."""
+    query: Select[Any] = select(*_DELIVERY).where(
+        deliveries.c.tenant_id == tenant_id, deliveries.c.id == delivery_id
+    )
+    row = (await conn.execute(query.with_for_update() if lock else query)).one_or_none()
+    return None if row is None else _delivery(row)
+
+
+async def attempts_of(
+    conn: AsyncConnection, tenant_id: UUID, delivery_id: UUID
+) -> Sequence[Attempt]:
+    """Return the attempts of a delivery, first to last; all are younger than it."""
+    query = (
+        select(*(column for column in attempts.c if column.name != "tenant_id"))
+        .where(
+            attempts.c.tenant_id == tenant_id,
+            attempts.c.delivery_id == delivery_id,
+            attempts.c.id >= delivery_id,
+        )
+        .order_by(attempts.c.number, attempts.c.id)
+    )
+    return [_attempt(row) for row in await conn.execute(query)]
+
+
+async def add_deliveries(conn: AsyncConnection, made: Iterable[Delivery]) -> None:
+    """Insert deliveries that are due now."""
+    rows = [
+        {
+            "tenant_id": delivery.tenant_id,
+            "id": delivery.id,
+            "event_id": delivery.event_id,
+            "destination_id": delivery.destination_id,
+            "replay_id": delivery.replay_id,
+        }
+        for delivery in made
+    ]
+    if rows:
+        await conn.execute(insert(deliveries).values(due_at=func.now()), rows)
+
+
+async def mark_replayed(
+    conn: AsyncConnection, tenant_id: UUID, delivery_ids: Collection[UUID]
+) -> None:
+    """Say of dead letters that a new delivery has taken their place."""
+    await conn.execute(
+        update(deliveries)
+        .where(
+            deliveries.c.tenant_id == tenant_id,
+            deliveries.c.id.in_(delivery_ids),
+            deliveries.c.id.between(min(delivery_ids), max(delivery_ids)),
+        )
+        .values(state="replayed")
+    )
+
+
+async def source_and_type(
+    conn: AsyncConnection, tenant_id: UUID, event_id: UUID
+) -> tuple[UUID, str] | None:
+    """Return where an event came from, and of which type it is; `None` for one that is gone."""
+    query = select(events.c.source_id, events.c.event_type).where(
+        events.c.tenant_id == tenant_id, events.c.id == event_id
+    )
+    row = (await conn.execute(query)).one_or_none()
+    return None if row is None else (row.source_id, row.event_type)
+
+
+def _columns(destination: Destination) -> dict[str, Any]:
+    fields = msgspec.structs.asdict(destination)
+    fields["source_ids"] = list(destination.source_ids)
+    fields["event_types"] = list(destination.event_types)
+    fields["secrets"] = msgspec.to_builtins(destination.secrets)
+    retry = destination.retry
+    fields["retry"] = null() if retry is None else msgspec.to_builtins(retry)
+    return fields
+
+
+def _destination(row: Row[Any]) -> Destination:
+    fields = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented way to a mapping
+    fields["source_ids"] = tuple(fields["source_ids"])
+    fields["event_types"] = tuple(fields["event_types"])
+    fields["secrets"] = msgspec.convert(fields["secrets"], tuple[SealedSecret, ...])
+    if fields["retry"] is not None:
+        fields["retry"] = msgspec.convert(fields["retry"], RetryPolicy)
+    return Destination(**fields)
+
+
+def _delivery(row: Row[Any]) -> Delivery:
+    fields = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented way to a mapping
+    if fields["state"] != "pending":
+        fields["due_at"] = None
+    return Delivery(**fields)
+
+
+def _attempt(row: Row[Any]) -> Attempt:
+    return Attempt(**row._mapping)  # noqa: SLF001 - SQLAlchemy's documented way to a mapping

@@ -1,0 +1,1 @@
+"""NATS in: the worker program, its roles and its own small port."""
