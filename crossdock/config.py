@@ -26,6 +26,8 @@ class DatabaseSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
     url: str = "postgresql://127.0.0.1:5432/crossdock"
     """Host, port, database and options; the user is the role's, so none is given here."""
+    admin_url: str | None = None
+    """An administrator's address of the same database; only `crossdock migrate` takes it."""
     owner_password: str | None = None
     app_password: str | None = None
     ingest_password: str | None = None
@@ -86,6 +88,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     destination_concurrency: int = 32
     """Of them, to one destination."""
     drain_grace_s: float = 20.0
+    retention_days: int = 30
+    """How long events are kept; what is not finished outlives them."""
 
 
 class DeliverySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

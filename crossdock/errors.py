@@ -2,14 +2,18 @@
 
     CrossdockError
     ├── ConfigurationError        settings are missing or wrong; says which and how to mend
+    ├── ProcessFailed             a process that we started ended, or never became ready
     ├── Refused                   the caller can mend it; carries status and problem type
     │   ├── Malformed             400
     │   ├── Unauthenticated       401
     │   ├── Forbidden             403
+    │   │   └── TenantSuspended   403, a tenant that is not active wanted to change something
     │   ├── NotFound              404, also for what belongs to another tenant
+    │   ├── TimedOut              408, the request's body did not come in time
     │   ├── Conflict              409
     │   ├── PreconditionFailed    412
     │   ├── TooLarge              413
+    │   ├── UnsupportedMediaType  415
     │   ├── Invalid               422, with JSON pointers
     │   └── TooManyRequests       429, with the seconds to wait
     └── Unavailable               503: a dependency is away; the caller may retry after some seconds
@@ -34,6 +38,10 @@ class CrossdockError(Exception):
 
 class ConfigurationError(CrossdockError):
     """The settings are missing or wrong."""
+
+
+class ProcessFailed(CrossdockError):
+    """A process that Crossdock started ended, or never became ready."""
 
 
 class Violation(msgspec.Struct, frozen=True):
@@ -73,11 +81,24 @@ class Forbidden(Refused):
     problem = "forbidden"
 
 
+class TenantSuspended(Forbidden):
+    """This tenant is not active; it may read, but nothing changes."""
+
+    problem = "tenant-suspended"
+
+
 class NotFound(Refused):
     """There is no such thing here."""
 
     status = 404
     problem = "not-found"
+
+
+class TimedOut(Refused):
+    """The request took too long to arrive."""
+
+    status = 408
+    problem = "timed-out"
 
 
 class Conflict(Refused):
@@ -99,6 +120,13 @@ class TooLarge(Refused):
 
     status = 413
     problem = "too-large"
+
+
+class UnsupportedMediaType(Refused):
+    """The request's media type is not one that is understood here."""
+
+    status = 415
+    problem = "unsupported-media-type"
 
 
 class Invalid(Refused):

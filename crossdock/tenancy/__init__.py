@@ -1,0 +1,1 @@
+"""Tenants: their making and their states."""

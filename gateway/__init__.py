@@ -1,0 +1,1 @@
+"""HTTP in: the ingest fast path, the REST API and, later, the console."""

@@ -1,0 +1,267 @@
+"""`/v1/deliveries` and what is a view of them: an event's deliveries, and dead letters."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter
+
+from crossdock import ids
+from crossdock.delivery.model import (
+    Attempt,
+    Delivery,
+    DeliveryDetail,
+    DeliveryFilter,
+    DeliveryState,
+)
+from crossdock.delivery.service import Deliveries
+from gateway.request import ApiRequest
+from gateway.wire import DEFAULT_LIMIT, Cursor, Id, Limit, as_text, query_id, query_moment
+
+State = Annotated[
+    DeliveryState | None,
+    QueryParameter(name="state", description="Only those in this state."),
+]
+DestinationId = Annotated[str | None, QueryParameter(description="Only those to this destination.")]
+EventId = Annotated[str | None, QueryParameter(description="Only those of this event.")]
+Reason = Annotated[
+    str | None,
+    QueryParameter(
+        max_length=64, pattern="^[a-z_]*$", description="Only dead letters of this class."
+    ),
+]
+After = Annotated[datetime | None, QueryParameter(description="Made at this moment or later.")]
+Before = Annotated[datetime | None, QueryParameter(description="Made before this moment.")]
+
+
+class DeliveryOut(msgspec.Struct, frozen=True, kw_only=True):
+    """One event on its way to one destination."""
+
+    id: str
+    event_id: str
+    destination_id: str
+    state: DeliveryState
+    attempt_count: int
+    next_attempt_at: datetime | None
+    """`null` once it is finished."""
+    last_status: int | None
+    """What the destination answered last."""
+    last_error: str | None
+    reason: str | None
+    """Why it is a dead letter."""
+    replay_id: str | None
+    """The bulk replay that made it."""
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class AttemptOut(msgspec.Struct, frozen=True, kw_only=True):
+    """One call of a destination."""
+
+    id: str
+    number: int
+    started_at: datetime
+    duration_ms: int
+    status: int | None
+    """`null` where there was no answer; `error` says why."""
+    error: str | None
+    response_headers: list[tuple[str, str]]
+    response_body: str | None
+    """The beginning of the answer, where it is UTF-8 text."""
+    response_body_base64: str | None
+    """The same, where it is not."""
+
+
+class DeliveryWithAttempts(DeliveryOut, frozen=True, kw_only=True):
+    """A delivery with everything that was tried."""
+
+    attempts: list[AttemptOut]
+
+
+class DeliveryPage(msgspec.Struct, frozen=True):
+    """Deliveries, newest first."""
+
+    items: list[DeliveryOut]
+    next_cursor: str | None
+
+
+class DeliveryList(msgspec.Struct, frozen=True):
+    """Deliveries made just now."""
+
+    items: list[DeliveryOut]
+
+
+class DeliveryController(Controller):
+    """Deliveries."""
+
+    path = "/v1/deliveries"
+    tags = ("Deliveries",)
+
+    @get("/", permissions={"deliveries:read"})
+    async def list_deliveries(
+        self,
+        *,
+        request: ApiRequest,
+        deliveries: NamedDependency[Deliveries],
+        limit: Limit = DEFAULT_LIMIT,
+        cursor: Cursor = None,
+        in_state: State = None,
+        destination_id: DestinationId = None,
+        event_id: EventId = None,
+        created_after: After = None,
+        created_before: Before = None,
+    ) -> DeliveryPage:
+        """List deliveries, newest first."""
+        wanted = DeliveryFilter(
+            state=in_state,
+            destination_id=query_id("dst", "destination_id", destination_id),
+            event_id=query_id("evt", "event_id", event_id),
+            created_after=query_moment("created_after", created_after),
+            created_before=query_moment("created_before", created_before),
+        )
+        return await _page(request, deliveries, limit, cursor, wanted)
+
+    @get("/{delivery_id:str}", permissions={"deliveries:read"})
+    async def get_delivery(
+        self, request: ApiRequest, deliveries: NamedDependency[Deliveries], delivery_id: Id
+    ) -> DeliveryWithAttempts:
+        """Show a delivery with its attempts."""
+        key = ids.decode("dlv", delivery_id)
+        return _with_attempts(await deliveries.get(request.tenant_id, key))
+
+    @post("/{delivery_id:str}/replay", permissions={"deliveries:write"})
+    async def replay_delivery(
+        self, request: ApiRequest, deliveries: NamedDependency[Deliveries], delivery_id: Id
+    ) -> Response[DeliveryOut]:
+        """Deliver the same event to the same destination again, as a new delivery."""
+        key = ids.decode("dlv", delivery_id)
+        made = shown(await deliveries.replay(request.tenant_id, key))
+        return Response(made, headers={"Location": f"/v1/deliveries/{made.id}"})
+
+
+class EventDeliveryController(Controller):
+    """Deliveries of one event."""
+
+    path = "/v1/events/{event_id:str}"
+    tags = ("Events",)
+
+    @get("/deliveries", permissions={"deliveries:read"})
+    async def list_event_deliveries(
+        self,
+        *,
+        request: ApiRequest,
+        deliveries: NamedDependency[Deliveries],
+        event_id: Id,
+        limit: Limit = DEFAULT_LIMIT,
+        cursor: Cursor = None,
+    ) -> DeliveryPage:
+        """List an event's deliveries, newest first."""
+        wanted = DeliveryFilter(event_id=ids.decode("evt", event_id))
+        return await _page(request, deliveries, limit, cursor, wanted)
+
+    @post("/replay", permissions={"deliveries:write"})
+    async def replay_event(
+        self, request: ApiRequest, deliveries: NamedDependency[Deliveries], event_id: Id
+    ) -> DeliveryList:
+        """Deliver an event again, to every destination that wants it now."""
+        key = ids.decode("evt", event_id)
+        made = await deliveries.replay_event(request.tenant_id, key)
+        return DeliveryList([shown(item) for item in made])
+
+
+class DeadLetterController(Controller):
+    """Dead letters: deliveries that were given up."""
+
+    path = "/v1/dead-letters"
+    tags = ("Dead letters",)
+
+    @get("/", permissions={"dead-letters:read"})
+    async def list_dead_letters(
+        self,
+        *,
+        request: ApiRequest,
+        deliveries: NamedDependency[Deliveries],
+        limit: Limit = DEFAULT_LIMIT,
+        cursor: Cursor = None,
+        destination_id: DestinationId = None,
+        reason: Reason = None,
+        created_after: After = None,
+        created_before: Before = None,
+    ) -> DeliveryPage:
+        """List dead letters, newest first. One that is replayed is none any more."""
+        wanted = DeliveryFilter(
+            state="dead",
+            destination_id=query_id("dst", "destination_id", destination_id),
+            reason=reason,
+            created_after=query_moment("created_after", created_after),
+            created_before=query_moment("created_before", created_before),
+        )
+        return await _page(request, deliveries, limit, cursor, wanted)
+
+    @get("/{delivery_id:str}", permissions={"dead-letters:read"})
+    async def get_dead_letter(
+        self, request: ApiRequest, deliveries: NamedDependency[Deliveries], delivery_id: Id
+    ) -> DeliveryWithAttempts:
+        """Show a dead letter with its attempts."""
+        key = ids.decode("dlv", delivery_id)
+        return _with_attempts(await deliveries.dead_letter(request.tenant_id, key))
+
+
+async def _page(
+    request: ApiRequest,
+    deliveries: Deliveries,
+    limit: int,
+    cursor: str | None,
+    wanted: DeliveryFilter,
+) -> DeliveryPage:
+    filters = msgspec.structs.asdict(wanted)
+    window = request.window("deliveries", limit, cursor, filters)
+    found = await deliveries.page(request.tenant_id, window, wanted)
+    return DeliveryPage(
+        [shown(item) for item in found.items], request.next_cursor("deliveries", found, filters)
+    )
+
+
+def shown(delivery: Delivery) -> DeliveryOut:
+    """Return a delivery as it is on the wire."""
+    return DeliveryOut(**_fields(delivery))
+
+
+def _with_attempts(detail: DeliveryDetail) -> DeliveryWithAttempts:
+    return DeliveryWithAttempts(
+        **_fields(detail.delivery), attempts=[_attempt(item) for item in detail.attempts]
+    )
+
+
+def _fields(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "id": ids.encode("dlv", delivery.id),
+        "event_id": ids.encode("evt", delivery.event_id),
+        "destination_id": ids.encode("dst", delivery.destination_id),
+        "state": delivery.state,
+        "attempt_count": delivery.attempts,
+        "next_attempt_at": delivery.due_at if delivery.state == "pending" else None,
+        "last_status": delivery.last_status,
+        "last_error": delivery.last_error,
+        "reason": delivery.reason,
+        "replay_id": None if delivery.replay_id is None else ids.encode("rpl", delivery.replay_id),
+        "created_at": ids.time_of(delivery.id),
+        "finished_at": delivery.finished_at,
+    }
+
+
+def _attempt(attempt: Attempt) -> AttemptOut:
+    text, encoded = as_text(attempt.response_body)
+    return AttemptOut(
+        id=ids.encode("att", attempt.id),
+        number=attempt.number,
+        started_at=ids.time_of(attempt.id),
+        duration_ms=attempt.duration_ms,
+        status=attempt.status,
+        error=attempt.error,
+        response_headers=attempt.response_headers,
+        response_body=text,
+        response_body_base64=encoded,
+    )

@@ -1,0 +1,144 @@
+"""The one table that turns errors into RFC 9457 problems; nothing else in the REST API catches.
+
+What we raise on purpose says its own status and type. What Litestar raises is translated. All else
+is a fault of ours: it is logged whole under an id, and the answer carries the id and nothing more.
+"""
+
+import math
+import uuid
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import (
+    ClientException,
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+    ValidationException,
+)
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+
+from crossdock import errors, ids
+from crossdock.errors import Violation
+from gateway import problems
+from gateway.parameters import name_on_the_wire
+
+_log: Final = structlog.get_logger(__name__)
+
+CHALLENGE: Final = 'Bearer realm="crossdock"'
+
+Answer = Response[bytes]
+AnyRequest = Request[Any, Any, Any]
+
+
+def to_problem(request: AnyRequest, error: Exception) -> Answer:
+    """Return the answer to a request that ended in an error."""
+    for kind, answer in _TABLE:
+        if isinstance(error, kind):
+            return answer(request, error)
+    return _unexpected(request, error)
+
+
+def _refused(request: AnyRequest, error: Any) -> Answer:
+    headers = {}
+    if isinstance(error, errors.Unauthenticated):
+        headers["WWW-Authenticate"] = CHALLENGE
+    if isinstance(error, errors.TooManyRequests):
+        headers["Retry-After"] = _seconds(error.retry_after_s)
+    violations = error.violations if isinstance(error, errors.Invalid) else ()
+    return _answer(
+        problems.problem(
+            error.status,
+            error.problem,
+            str(error),
+            instance=request.scope["path"],
+            errors=violations,
+        ),
+        headers,
+    )
+
+
+def _unavailable(request: AnyRequest, error: Any) -> Answer:
+    _log.warning("request_unavailable", path=request.scope["path"], exc_info=error)
+    # The class's own words: the message may name hosts, roles and statements.
+    detail = (type(error).__doc__ or "").strip()
+    problem = problems.problem(503, error.problem, detail, instance=request.scope["path"])
+    return _answer(problem, {"Retry-After": _seconds(error.retry_after_s)})
+
+
+def _invalid_parameters(request: AnyRequest, error: Any) -> Answer:
+    """Path, query and header parameters are Litestar's to check; bodies are ours, before this."""
+    found = [_parameter(request, item) for item in error.extra or ()]
+    if any(violation is None for violation in found):
+        return _refused(request, errors.Malformed("A JSON body is required."))
+    if not found:
+        return _refused(request, errors.Malformed(error.detail))
+    return _refused(request, errors.Invalid(None, *(item for item in found if item is not None)))
+
+
+def _parameter(request: AnyRequest, item: dict[str, Any]) -> Violation | None:
+    key = item.get("key", "")
+    if key == "data" or item.get("source") == "body":
+        return None
+    name = name_on_the_wire(request.route_handler, key)
+    return Violation(f"?{name}", f"{item['message']}.")
+
+
+def _method_not_allowed(request: AnyRequest, error: Any) -> Answer:
+    allowed = sorted(method.strip() for method in error.headers["allow"].split(","))
+    problem = problems.problem(
+        405,
+        "method-not-allowed",
+        f"This takes {', '.join(allowed)}.",
+        instance=request.scope["path"],
+    )
+    return _answer(problem, {"Allow": ", ".join(allowed)})
+
+
+def _from_litestar(request: AnyRequest, error: Any) -> Answer:
+    if error.status_code >= 500:  # noqa: PLR2004 - as HTTP counts
+        return _unexpected(request, error)
+    name = {401: "unauthenticated", 403: "forbidden"}.get(error.status_code, "malformed")
+    return _answer(
+        problems.problem(error.status_code, name, error.detail, instance=request.scope["path"]), {}
+    )
+
+
+def _unexpected(request: AnyRequest, error: Exception) -> Answer:
+    instance = uuid.UUID(bytes=ids.new().bytes).urn
+    _log.error(
+        "request_failed",
+        instance=instance,
+        method=request.scope["method"],
+        path=request.scope["path"],
+        exc_info=error,
+    )
+    return _answer(problems.problem(500, "internal", instance=instance), {})
+
+
+def _answer(problem: problems.Problem, headers: dict[str, str]) -> Answer:
+    return Response(
+        problems.encode(problem),
+        status_code=problem.status,
+        media_type=problems.CONTENT_TYPE,
+        headers=headers,
+    )
+
+
+def _seconds(wait: float) -> str:
+    return str(max(1, math.ceil(wait)))
+
+
+_TABLE: Final[tuple[tuple[type[Exception], Callable[[AnyRequest, Any], Answer]], ...]] = (
+    (errors.Refused, _refused),
+    (errors.Unavailable, _unavailable),
+    (ValidationException, _invalid_parameters),
+    (MethodNotAllowedException, _method_not_allowed),
+    (NotFoundException, lambda request, _error: _refused(request, errors.NotFound())),
+    (RequestEntityTooLarge, lambda request, _error: _refused(request, errors.TooLarge())),
+    (ClientException, _from_litestar),
+    (HTTPException, _from_litestar),
+)
+"""From the special to the general; the first that fits answers."""

@@ -1,0 +1,195 @@
+"""`POST /in/{token}`: a provider's webhook, verified, stored by the broker, answered with 202.
+
+This is the path that must be fast: no framework, no database, no task or timer of its own a
+request. What a request costs, step by step, is in `docs/decisions/`; `make bench-ingest` measures.
+"""
+
+import math
+import time
+from collections import Counter
+from typing import Final, Protocol
+
+import structlog
+
+from crossdock import native
+from crossdock.bus.publisher import Publisher
+from crossdock.config import GatewaySettings
+from crossdock.errors import Refused, Unavailable
+from crossdock.inbound.prepared import PreparedSource
+from crossdock.telemetry import metrics
+from gateway.asgi import Answer, Receive, Scope, Send, answer, problem
+from gateway.body import Bodies
+from proto import subjects
+
+PREFIX: Final = "/in/"
+
+_ALLOW: Final = (b"allow", b"GET, POST")
+_CHALLENGE: Final = (b"www-authenticate", b"Signature")
+_CLOSE: Final = (b"connection", b"close")
+"""What is left of a body that we did not read is not worth reading."""
+
+_ACCEPTED: Final = answer(202, "application/json", b"").start
+_UNKNOWN: Final = problem(404, "unknown-source", "No source has this address.")
+_METHOD: Final = problem(405, "method-not-allowed", "Webhooks are sent with POST.", _ALLOW)
+_SUSPENDED: Final = problem(403, "tenant-suspended", "This tenant is suspended.")
+_STATES: Final[dict[tuple[str, str], Answer | None]] = {
+    ("active", "active"): None,
+    ("active", "paused"): problem(403, "source-paused", "This source is paused."),
+    ("active", "disabled"): problem(403, "source-disabled", "This source is disabled."),
+}
+"""What a source answers in each state, of its tenant and its own."""
+
+_AGAIN: Final = "The webhook was not accepted; send it again."
+
+NOTE_EVERY_S: Final = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class Directory(Protocol):
+    """Who knows the sources."""
+
+    def get(self, token: str) -> PreparedSource | None:
+        """Return the source of a token, from memory."""
+
+    async def lookup(self, token: str) -> PreparedSource | None:
+        """Return the source of a token that is not in memory, or `None` when there is none."""
+
+
+class Ingest:
+    """The ASGI application below `/in/`."""
+
+    def __init__(
+        self, directory: Directory, publisher: Publisher, settings: GatewaySettings
+    ) -> None:
+        self._directory = directory
+        self._publisher = publisher
+        self._max_body_bytes = settings.max_body_bytes
+        self._public_url = settings.public_url.rstrip("/")
+        self._bodies = Bodies(settings.body_timeout_s)
+        self._subjects: dict[int, str] = {}
+        self._accepted = 0
+        self._refused: Counter[str] = Counter()
+        self._noted_at = -math.inf
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        began = time.perf_counter()
+        try:
+            taken = await self._take(scope, receive)
+            if isinstance(taken, Answer):
+                await taken.send_to(send)
+                return
+            await self._publisher.publish(taken)
+        except (Refused, Unavailable) as error:
+            await self._refusal(error).send_to(send)
+            return
+        await send(_ACCEPTED)
+        await send({"type": "http.response.body", "body": taken.answer})
+        self._accepted += 1
+        metrics.INGEST_SECONDS.tally(time.perf_counter() - began)
+
+    async def _take(self, scope: Scope, receive: Receive) -> native.Message | Answer:
+        """Return the webhook, verified and ready to publish; or what to answer instead.
+
+        Raises:
+            Refused: the body can't be had.
+            Unavailable: nobody knows at the moment whether there is such a source.
+        """
+        if scope["method"] != "POST":
+            return await self._ask(scope)
+        token = scope["path"][len(PREFIX) :]
+        source = self._directory.get(token) or await self._directory.lookup(token)
+        if source is None:
+            return self._count("unknown-source", _UNKNOWN)
+        settings = source.settings
+        closed = _STATES.get((settings.tenant_state, settings.source_state), _SUSPENDED)
+        if closed is not None:
+            return self._count("inactive", closed)
+        headers = scope["headers"]
+        limit = settings.max_body_bytes
+        if not 0 < limit <= self._max_body_bytes:
+            limit = self._max_body_bytes
+        body = await self._bodies.read(receive, native.content_length(headers), limit)
+        taken = native.take_webhook(
+            source.native,
+            self._subjects.get(settings.shard) or self._subject(settings.shard),
+            (settings.tenant_id, settings.source_id),
+            self._url(scope),
+            headers,
+            body,
+            time.time(),
+        )
+        if isinstance(taken, native.Message):
+            return taken
+        return self._other(taken, source.native, scope, body)
+
+    async def _ask(self, scope: Scope) -> Answer:
+        """Answer a handshake, which is all that GET is for."""
+        if scope["method"] != "GET":
+            return self._count("method-not-allowed", _METHOD)
+        token = scope["path"][len(PREFIX) :]
+        source = self._directory.get(token) or await self._directory.lookup(token)
+        if source is None:
+            return self._count("unknown-source", _UNKNOWN)
+        query = scope["query_string"]
+        words = source.native.handshake("GET", query, scope["headers"], b"", time.time())
+        return self._count("method-not-allowed", _METHOD) if words is None else answer(200, *words)
+
+    def _other(
+        self, verdict: native.Verdict, handle: native.Source, scope: Scope, body: bytes
+    ) -> Answer:
+        """Answer a handshake, or say which check failed."""
+        words = verdict.handshake
+        query = scope["query_string"]
+        if words is None and query and not body:
+            words = handle.handshake("POST", query, scope["headers"], body, time.time())
+        if words is not None:
+            return answer(200, *words)
+        name = verdict.refusal or ""
+        if name == "body-malformed":
+            return self._count(name, problem(400, name, verdict.detail))
+        return self._count(name, problem(401, name, verdict.detail, _CHALLENGE))
+
+    def _refusal(self, error: Refused | Unavailable) -> Answer:
+        if isinstance(error, Refused):
+            return self._count(
+                error.problem, problem(error.status, error.problem, str(error), _CLOSE)
+            )
+        self._note(error)
+        wait = str(max(1, math.ceil(error.retry_after_s))).encode()
+        return self._count(
+            "unavailable", problem(503, "unavailable", _AGAIN, (b"retry-after", wait))
+        )
+
+    def _note(self, error: Unavailable) -> None:
+        """Log why webhooks can't be taken, now and then."""
+        now = time.monotonic()
+        if now - self._noted_at >= NOTE_EVERY_S:
+            self._noted_at = now
+            log.warning("ingest_unavailable", reason=str(error))
+
+    def _count(self, reason: str, done: Answer) -> Answer:
+        self._refused[reason] += 1
+        return done
+
+    def _url(self, scope: Scope) -> str:
+        """Return the public URL of this request, which some providers sign."""
+        query = scope["query_string"]
+        url: str = self._public_url + scope["path"]
+        return f"{url}?{query.decode('latin-1')}" if query else url
+
+    def _subject(self, shard: int) -> str:
+        subject = self._subjects[shard] = subjects.ingest(shard)
+        return subject
+
+    def tick(self, now: float) -> None:
+        """Do what is due now and then: end slow bodies, hand over what was counted."""
+        self._bodies.tick(now)
+        metrics.INGEST_ACCEPTED.inc(self._accepted)
+        self._accepted = 0
+        for reason, count in self._refused.items():
+            metrics.INGEST_REFUSED.labels(reason).inc(count)
+        self._refused.clear()
+        metrics.INGEST_SECONDS.hand_over()
+        metrics.PUBLISH_SECONDS.hand_over()

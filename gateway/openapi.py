@@ -1,0 +1,158 @@
+"""The OpenAPI 3.1 document: what Litestar derives from the handlers, made true about errors.
+
+Litestar documents its own error shape, which never leaves here: every error is a problem. It also
+knows nothing of permissions, which are on the handlers.
+"""
+
+from typing import Any, Final
+
+from litestar import Litestar, Router
+from litestar.connection import ASGIConnection
+from litestar.exceptions import NotFoundException
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import (
+    Components,
+    OpenAPIHeader,
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    OpenAPIType,
+    Operation,
+    Parameter,
+    Reference,
+    Schema,
+    SecurityScheme,
+)
+
+import crossdock
+from gateway import problems
+from gateway.auth import declared_permissions
+
+PATH: Final = "/schema"
+SECURITY: Final = "api_key"
+_REFERENCE: Final = Reference("#/components/responses/Problem")
+_METHODS: Final = ("get", "post", "put", "patch", "delete")
+
+_TEXT: Final = Schema(type=OpenAPIType.STRING)
+_PROBLEM: Final = Schema(
+    title="Problem",
+    description="Problem details, RFC 9457.",
+    type=OpenAPIType.OBJECT,
+    required=["type", "title", "status"],
+    properties={
+        "type": Schema(type=OpenAPIType.STRING, description="Stable: what programs compare."),
+        "title": _TEXT,
+        "status": Schema(type=OpenAPIType.INTEGER),
+        "detail": _TEXT,
+        "instance": _TEXT,
+        "errors": Schema(
+            type=OpenAPIType.ARRAY,
+            items=Schema(
+                type=OpenAPIType.OBJECT,
+                required=["pointer", "detail"],
+                properties={
+                    "pointer": Schema(
+                        type=OpenAPIType.STRING,
+                        description="JSON pointer into the body, or `?name` of a parameter.",
+                    ),
+                    "detail": _TEXT,
+                },
+            ),
+        ),
+    },
+)
+
+
+def config() -> OpenAPIConfig:
+    """Return the settings of the document; it is served to any key, as JSON, with no assets."""
+    return OpenAPIConfig(
+        title="Crossdock",
+        version=crossdock.__version__,
+        description="Webhooks in, durable, and on to where they are wanted.",
+        use_handler_docstrings=True,
+        operation_id_creator=_operation_id,
+        security=[{SECURITY: []}],
+        components=Components(
+            security_schemes={
+                SECURITY: SecurityScheme(
+                    type="http", scheme="bearer", description="An API key: `cdk_…`."
+                )
+            },
+            responses={
+                "Problem": OpenAPIResponse(
+                    description="A problem.",
+                    headers={
+                        "Retry-After": OpenAPIHeader(
+                            schema=Schema(type=OpenAPIType.INTEGER),
+                            description="Seconds to wait, with 429 and 503.",
+                        )
+                    },
+                    content={problems.CONTENT_TYPE: OpenAPIMediaType(schema=_PROBLEM)},
+                )
+            },
+        ),
+        openapi_router=Router(
+            PATH,
+            route_handlers=[],
+            include_in_schema=False,
+            opt={"permissions": frozenset()},
+            guards=[_nothing_below],
+        ),
+        render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"])],
+    )
+
+
+def complete(app: Litestar) -> None:
+    """Add to an application's document what only we know: problems and permissions."""
+    handlers = {
+        _operation_id(handler): handler
+        for route in app.routes
+        for handler in getattr(route, "route_handlers", ())
+        if isinstance(handler, HTTPRouteHandler)
+    }
+    for item in (app.openapi_schema.paths or {}).values():
+        for method in _METHODS:
+            operation = getattr(item, method)
+            if operation is not None and operation.operation_id is not None:
+                _complete(operation, handlers[operation.operation_id])
+
+
+def _complete(operation: Operation, handler: HTTPRouteHandler) -> None:
+    responses = operation.responses if operation.responses is not None else {}
+    responses.pop("400", None)
+    for status in sorted(_problem_statuses(operation, handler)):
+        responses.setdefault(str(status), _REFERENCE)
+    responses["default"] = _REFERENCE
+    operation.responses = responses
+    if handler.opt.get("public") is True:
+        operation.security = []
+    elif wanted := declared_permissions(handler):
+        needs = f"Needs `{'`, `'.join(sorted(wanted))}`."
+        operation.description = "\n\n".join(filter(None, (operation.description, needs)))
+
+
+def _problem_statuses(operation: Operation, handler: HTTPRouteHandler) -> set[int]:
+    if handler.opt.get("public") is True:
+        return set()
+    statuses = {401, 403, 503}
+    parameters = [item for item in operation.parameters or () if isinstance(item, Parameter)]
+    if any(item.param_in == "path" for item in parameters):
+        statuses.add(404)
+    if any(item.param_in == "query" for item in parameters):
+        statuses.add(422)
+    if any(item.name == "If-Match" for item in parameters):
+        statuses |= {400, 412}
+    if operation.request_body is not None:
+        statuses |= {400, 408, 409, 413, 415, 422}
+    return statuses
+
+
+def _operation_id(handler: BaseRouteHandler, *_: Any) -> str:
+    return handler.handler_name.rsplit(".", 1)[-1]
+
+
+def _nothing_below(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """Answer for unknown paths below the document, which Litestar would answer in HTML."""
+    if connection.path_params:
+        raise NotFoundException

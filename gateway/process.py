@@ -1,0 +1,32 @@
+"""Ties a process's life to its parent's: a killed server must leave no orphans behind.
+
+Linux has a signal for it (prctl(2), PR_SET_PDEATHSIG); elsewhere a thread looks who the parent is.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+from typing import Final
+
+PR_SET_PDEATHSIG: Final = 1
+LOOK_EVERY_S: Final = 1.0
+
+
+def die_with_parent() -> None:
+    """Get SIGTERM, and so drain and end, when the parent ends in whatever way."""
+    parent = os.getppid()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    else:
+        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    if os.getppid() != parent:  # it ended in between
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _watch(parent: int) -> None:
+    never = threading.Event()
+    while os.getppid() == parent:
+        never.wait(LOOK_EVERY_S)
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,148 @@
+"""The request as controllers see it: strict JSON, a verified principal, and pages."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+import msgspec
+from litestar import Request
+from litestar.datastructures import State
+from litestar.exceptions import InternalServerException
+
+from crossdock import paging, validation
+from crossdock.access.model import Principal
+from crossdock.errors import Invalid, Malformed, TimedOut, UnsupportedMediaType, Violation
+
+MAX_BODY_BYTES: Final = 256 * 1024
+"""Of a request to the REST API; nothing that is written here comes near it."""
+
+BODY_TIMEOUT_S: Final = 10.0
+"""For the whole body: the server itself would wait for a stalled sender for ever."""
+
+JSON: Final = "application/json"
+MERGE_PATCH: Final = "application/merge-patch+json"
+
+Row = TypeVar("Row", bound=paging.Identified)
+T = TypeVar("T")
+
+_decoders: Final[dict[Any, msgspec.json.Decoder[Any]]] = {}
+"""One for each declared type of body; there are as many as handlers."""
+
+
+class ApiRequest(Request[None, Principal, State]):
+    """A request to the REST API."""
+
+    @property
+    def tenant_id(self) -> UUID:
+        """The caller's tenant: the only one this request can see."""
+        return self.auth.tenant_id
+
+    async def body(self) -> bytes:
+        """Return the body.
+
+        Raises:
+            TimedOut: it did not arrive in time.
+            Malformed: the sender went away in the middle of it.
+        """
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                return await super().body()
+        except TimeoutError as error:
+            raise TimedOut from error
+        except InternalServerException as error:  # this is how Litestar tells of a disconnect
+            raise Malformed("The body ended before it was complete.") from error
+
+    async def json(self) -> Any:
+        """Return the body, decoded as the handler's `data` parameter is declared.
+
+        Litestar would decode to plain objects first and convert them laxly ("1" passes for 1), and
+        would take any content type for JSON.
+
+        Raises:
+            UnsupportedMediaType: the body is not declared to be JSON.
+            Malformed: it is not JSON.
+            Invalid: it breaks a rule; the pointer says where.
+        """
+        media_type, parameters = self.content_type
+        accepted = (JSON, MERGE_PATCH) if self.method == "PATCH" else (JSON,)
+        if media_type not in accepted or parameters.get("charset", "utf-8").lower() != "utf-8":
+            raise UnsupportedMediaType(f"Send {' or '.join(accepted)}, in UTF-8.")
+        body = await self.body()
+        declared = self.route_handler.parsed_fn_signature.parameters["data"].annotation
+        data = decode(body, declared)
+        if b"\\u0000" in body:
+            _refuse_nulls(msgspec.json.decode(body))
+        return data
+
+    def window(
+        self, resource: str, limit: int, cursor: str | None, filters: Mapping[str, Any]
+    ) -> paging.Window:
+        """Return the part of a list that `limit` and `cursor` ask for.
+
+        Raises:
+            Invalid: the cursor is of another list, tenant or filter.
+        """
+        if cursor is None:
+            return paging.Window(None, limit)
+        binding = paging.binding(resource, self.tenant_id, dict(filters))
+        return paging.Window(self._cursors.decode(cursor, binding), limit)
+
+    def next_cursor(
+        self, resource: str, found: paging.Slice[Row], filters: Mapping[str, Any]
+    ) -> str | None:
+        """Return the cursor of the page after `found`, if there is one."""
+        if not found.more:
+            return None
+        binding = paging.binding(resource, self.tenant_id, dict(filters))
+        return self._cursors.encode(found.items[-1].id, binding)
+
+    @property
+    def public_url(self) -> str:
+        """Where senders reach this installation, without a slash at the end."""
+        url: str = self.app.state.public_url
+        return url
+
+    @property
+    def _cursors(self) -> paging.Cursors:
+        cursors: paging.Cursors = self.app.state.cursors
+        return cursors
+
+
+def decode(body: bytes, declared: type[T]) -> T:
+    """Return `body` as an instance of `declared`.
+
+    Raises:
+        Malformed: it is not JSON.
+        Invalid: it breaks a rule of the type.
+    """
+    try:
+        return _decoder(declared).decode(body)
+    except msgspec.ValidationError as error:
+        raise Invalid(None, validation.violation(str(error))) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Malformed(f"The body is not JSON: {error}.") from error
+    except RecursionError as error:
+        raise Malformed("The body is nested too deeply.") from error
+
+
+def _decoder(declared: type[T]) -> msgspec.json.Decoder[T]:
+    known = _decoders.get(declared)
+    if known is None:
+        known = _decoders[declared] = msgspec.json.Decoder(declared)
+    return known
+
+
+def _refuse_nulls(value: Any, *steps: str | int) -> None:
+    """Refuse U+0000 anywhere: PostgreSQL keeps no text with it, and nobody means it."""
+    if isinstance(value, str):
+        if "\0" in value:
+            where = validation.pointer(*steps)
+            raise Invalid(None, Violation(where, "Text may not contain the null character."))
+    elif isinstance(value, dict):
+        for name, member in value.items():
+            _refuse_nulls(name, *steps)
+            _refuse_nulls(member, *steps, name)
+    elif isinstance(value, list):
+        for index, member in enumerate(value):
+            _refuse_nulls(member, *steps, index)

@@ -1,0 +1,97 @@
+"""The REST API: everything but ingest, as one Litestar application."""
+
+from typing import Any, Protocol
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.di import Provide
+
+from crossdock.access.authentication import Authenticator
+from crossdock.access.service import ApiKeys
+from crossdock.config import Settings
+from crossdock.db import Database
+from crossdock.delivery.guard import Guard
+from crossdock.delivery.replays.service import Replays
+from crossdock.delivery.service import Deliveries, Destinations
+from crossdock.health import Health
+from crossdock.inbound.events import Events
+from crossdock.inbound.service import Sources
+from crossdock.paging import Cursors
+from crossdock.secrets.seal import Sealer
+from crossdock.tenancy.service import OwnTenant
+from gateway import openapi, parameters, security_headers
+from gateway.auth import guard_with
+from gateway.controllers import CONTROLLERS
+from gateway.errors import to_problem
+from gateway.request import MAX_BODY_BYTES, ApiRequest
+
+
+class Runtime(Protocol):
+    """The part of a gateway's runtime that the REST API works with."""
+
+    @property
+    def database(self) -> Database:
+        """Opened with the role `app`."""
+
+    @property
+    def health(self) -> Health:
+        """What `/health` answers from."""
+
+
+def create_rest(settings: Settings, runtime: Runtime) -> Litestar:
+    """Return the application for an open runtime.
+
+    Raises:
+        ConfigurationError: a key that seals secrets is missing or malformed.
+    """
+    public_url = settings.gateway.public_url.rstrip("/")
+    authenticator = Authenticator(runtime.database, environment=settings.environment)
+    app = Litestar(
+        CONTROLLERS,
+        request_class=ApiRequest,
+        request_max_body_size=MAX_BODY_BYTES,
+        guards=[guard_with(authenticator)],
+        before_request=parameters.check,
+        before_send=[security_headers.headers_for(public_url)],
+        exception_handlers={Exception: to_problem},
+        dependencies=_dependencies(settings, runtime),
+        state=State({"cursors": _cursors(settings), "public_url": public_url}),
+        openapi_config=openapi.config(),
+        logging_config=None,
+    )
+    openapi.complete(app)
+    return app
+
+
+def _dependencies(settings: Settings, runtime: Runtime) -> dict[str, Provide]:
+    """Return the services by the names under which controllers ask for them."""
+    database = runtime.database
+    keys = settings.keys
+    sources = Sealer.from_text(keys.sources, setting="CROSSDOCK_KEYS__SOURCES")
+    destinations = Sealer.from_text(keys.destinations, setting="CROSSDOCK_KEYS__DESTINATIONS")
+    guard = Guard(
+        allowed_ports=settings.delivery.allowed_ports,
+        allow_loopback=settings.delivery.allow_loopback,
+    )
+    services = {
+        "api_keys": ApiKeys(database, environment=settings.environment),
+        "deliveries": Deliveries(database),
+        "destinations": Destinations(
+            database, destinations, guard, timeout_s=settings.delivery.timeout_s
+        ),
+        "events": Events(database),
+        "health": runtime.health,
+        "own_tenant": OwnTenant(database),
+        "replays": Replays(database),
+        "sources": Sources(database, sources, max_body_bytes=settings.gateway.max_body_bytes),
+    }
+    return {name: _provide(service) for name, service in services.items()}
+
+
+def _provide(service: Any) -> Provide:
+    return Provide(lambda: service, sync_to_thread=False)
+
+
+def _cursors(settings: Settings) -> Cursors:
+    # Every gateway of an installation has this key; `Cursors` derives one of its own from it.
+    return Cursors((settings.keys.sources or "").encode())

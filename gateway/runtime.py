@@ -1,0 +1,104 @@
+"""What a gateway process holds while it runs: connections, the sources' settings, the publisher."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import msgspec
+import structlog
+
+from crossdock.bus import connect
+from crossdock.bus.publisher import Publisher
+from crossdock.bus.streams import wait_for_streams
+from crossdock.config import DatabaseRole, Settings
+from crossdock.db import Database
+from crossdock.errors import Unavailable
+from crossdock.health import Health
+from crossdock.inbound.directory import SourceDirectory
+from crossdock.secrets.seal import Sealer
+from gateway.ingest import Ingest
+
+ROLES: Final[frozenset[DatabaseRole]] = frozenset({"app", "directory"})
+TICK_S: Final = 0.25
+DRAIN_S: Final = 5.0
+"""How long webhooks under way may wait for the broker's word at the end."""
+CURRENT_S: Final = 1.0
+"""The bound within which settings are current."""
+
+log = structlog.get_logger(__name__)
+
+
+class Runtime(msgspec.Struct, frozen=True):
+    """Everything that is open."""
+
+    database: Database
+    directory: SourceDirectory
+    publisher: Publisher
+    ingest: Ingest
+    health: Health
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Runtime]:
+    """Open everything, waiting for a broker that is away; drain and close it at the end.
+
+    Raises:
+        ConfigurationError: a key is missing, or the broker is not one we can work with.
+    """
+    sealer = Sealer.from_text(settings.keys.sources, setting="CROSSDOCK_KEYS__SOURCES")
+    bus = await connect(settings.nats, name="crossdock gateway")
+    database = await Database.open(settings.database, ROLES)
+    await wait_for_streams(bus)
+    directory = SourceDirectory(bus, database, sealer)
+    publisher = Publisher(
+        settings.nats,
+        timeout_s=settings.gateway.publish_timeout_s,
+        max_pending=settings.gateway.max_pending,
+    )
+    ingest = Ingest(directory, publisher, settings.gateway)
+    health = _health(database, directory, publisher)
+    tasks = (
+        asyncio.create_task(directory.run(), name="settings"),
+        asyncio.create_task(_tick(ingest), name="clock"),
+    )
+    try:
+        await directory.wait_ready()
+        yield Runtime(database, directory, publisher, ingest, health)
+    finally:
+        health.drain()
+        left = await publisher.drain(DRAIN_S)
+        if left:
+            log.warning("drain_incomplete", unanswered=left)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        ingest.tick(time.monotonic())
+        await publisher.close()
+        await database.close()
+        await bus.close()
+
+
+async def _tick(ingest: Ingest) -> None:
+    while True:
+        await asyncio.sleep(TICK_S)
+        ingest.tick(time.monotonic())
+
+
+def _health(database: Database, directory: SourceDirectory, publisher: Publisher) -> Health:
+    async def nats() -> None:
+        if not publisher.is_connected:
+            raise Unavailable("The publisher is not connected.")
+
+    async def postgres() -> None:
+        async with database.directory() as connection:
+            await connection.execute("SELECT 1")
+
+    async def settings() -> None:
+        if directory.age_s > CURRENT_S:
+            raise Unavailable(f"Settings are {directory.age_s:.1f} s old.")
+
+    # Webhooks are taken without PostgreSQL, and by the last good copy of the settings.
+    probes = {"nats": nats, "postgres": postgres, "settings": settings}
+    return Health(probes, required=frozenset({"nats"}))

@@ -1,0 +1,53 @@
+"""Granian, the HTTP server: N processes of the application under one parent.
+
+What it lacks by itself: its parent stops for good when one process is killed, its processes outlive
+a killed parent, and a stalled body waits for ever. So failed processes are respawned, each dies
+with the parent (`gateway.process`), and bodies have a deadline (`gateway.body`).
+"""
+
+import multiprocessing
+from typing import Final
+
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
+from granian.server import Server
+
+from crossdock.config import Settings
+from crossdock.telemetry import logs, multiprocess
+
+BACKLOG: Final = 4096
+KILL_AFTER_S: Final = 15
+HEADER_READ_TIMEOUT_MS: Final = 10_000
+HEADERS_MAX_BYTES: Final = 64 * 1024
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; requests under way are finished."""
+    logs.configure(settings.log, "gateway")
+    folder = multiprocess.prepare()
+    # A forked child of a process with threads is a gamble; a spawned one starts clean.
+    multiprocessing.set_start_method("spawn", force=True)
+    gateway = settings.gateway
+    try:
+        multiprocess.serve(gateway.metrics_host, gateway.metrics_port)
+        Server(
+            "gateway.app:from_environment",
+            factory=True,
+            address=gateway.host,
+            port=gateway.port,
+            interface=Interfaces.ASGI,
+            workers=gateway.processes,
+            loop=Loops.uvloop,
+            http=HTTPModes.http1,
+            http1_settings=HTTP1Settings(
+                header_read_timeout=HEADER_READ_TIMEOUT_MS, max_buffer_size=HEADERS_MAX_BYTES
+            ),
+            websockets=False,
+            backlog=BACKLOG,
+            backpressure=BACKLOG,
+            log_dictconfig=logs.granian_config(settings.log),
+            respawn_failed_workers=True,
+            workers_kill_timeout=KILL_AFTER_S,
+        ).serve()
+    finally:
+        multiprocess.forget(folder)

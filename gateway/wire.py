@@ -1,0 +1,145 @@
+"""What controllers share of the wire: ids as text, parameters, entity tags."""
+
+import base64
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
+from uuid import UUID
+
+import msgspec
+from litestar import Response
+from litestar.params import BodyKwarg, HeaderParameter, PathParameter, QueryParameter
+
+from crossdock import ids, paging
+from crossdock.errors import Invalid, Malformed, NotFound, Violation
+from crossdock.secrets import rules as rotation
+from crossdock.secrets.model import SealedSecret
+from gateway.request import MERGE_PATCH
+
+T = TypeVar("T")
+
+MergePatch: TypeAlias = Annotated[T, BodyKwarg(media_type=MERGE_PATCH)]
+"""The body of a PATCH, RFC 7396."""
+
+Id = Annotated[str, PathParameter(description="The id, with its prefix.")]
+
+Limit = Annotated[
+    int,
+    QueryParameter(ge=1, le=paging.MAX_LIMIT, description="How many items a page has at most."),
+]
+Cursor = Annotated[
+    str | None,
+    QueryParameter(max_length=100, description="`next_cursor` of the page before."),
+]
+IfMatch = Annotated[
+    str | None,
+    HeaderParameter(
+        name="If-Match", description="The `ETag` that was read: 412 if it has changed since."
+    ),
+]
+
+DEFAULT_LIMIT: Final = paging.DEFAULT_LIMIT
+
+_ENTITY_TAG: Final = re.compile(r'\s*(?P<weak>W/)?"(?P<tag>[\x21\x23-\x7e]*)"\s*(?:,|$)')
+_VERSION_DIGITS: Final = 18
+"""As many as surely fit a bigint."""
+
+
+def query_id(kind: ids.Kind, name: str, text: str | None) -> UUID | None:
+    """Return the id in a query parameter.
+
+    Raises:
+        Invalid: it is not an id of that kind.
+    """
+    if text is None:
+        return None
+    try:
+        return ids.decode(kind, text)
+    except NotFound as error:
+        raise Invalid(None, Violation(f"?{name}", f"This is not an id `{kind}_…`.")) from error
+
+
+def query_moment(name: str, moment: datetime | None) -> datetime | None:
+    """Return the moment in a query parameter.
+
+    Raises:
+        Invalid: it has no offset from UTC, so nobody knows which moment it is.
+    """
+    if moment is not None and moment.tzinfo is None:
+        detail = "A moment needs its offset from UTC: end it with Z."
+        raise Invalid(None, Violation(f"?{name}", detail))
+    return moment
+
+
+def body_id(kind: ids.Kind, pointer: str, text: str) -> UUID:
+    """Return the id in a member of a body.
+
+    Raises:
+        Invalid: it is not an id of that kind.
+    """
+    try:
+        return ids.decode(kind, text)
+    except NotFound as error:
+        raise Invalid(None, Violation(pointer, f"This is not an id `{kind}_…`.")) from error
+
+
+def tagged(content: T, version: int, **headers: str) -> Response[T]:
+    """Return an answer that carries the `ETag` of a version."""
+    return Response(content, headers={"ETag": f'"{version}"', **headers})
+
+
+def versions(if_match: str | None) -> frozenset[int] | None:
+    """Return the versions that `If-Match` allows, or `None` where any will do.
+
+    The comparison is a strong one (RFC 9110, 13.1.1): a weak tag matches nothing, and neither does
+    one that was never made here.
+
+    Raises:
+        Malformed: the header is not a list of entity tags.
+    """
+    if if_match is None or if_match.strip() == "*":
+        return None
+    allowed, position = set(), 0
+    while position < len(if_match):
+        match = _ENTITY_TAG.match(if_match, position)
+        if match is None:
+            raise Malformed("If-Match is not a list of entity tags.")
+        tag = match["tag"]
+        if match["weak"] is None and tag.isdecimal() and len(tag) <= _VERSION_DIGITS:
+            allowed.add(int(tag))
+        position = match.end()
+    return frozenset(allowed)
+
+
+class LiveSecret(msgspec.Struct, frozen=True):
+    """A live secret, by its id; the secret itself is never shown."""
+
+    id: str
+    ends_at: datetime | None
+    """`null` for the current one."""
+
+
+def live_secrets(secrets: Iterable[SealedSecret], now: datetime) -> list[LiveSecret]:
+    """Return what may be shown of secrets."""
+    return [
+        LiveSecret(
+            secret.id,
+            None if secret.not_after is None else datetime.fromtimestamp(secret.not_after, UTC),
+        )
+        for secret in rotation.live(secrets, now.timestamp())
+    ]
+
+
+def as_text(body: bytes) -> tuple[str | None, str | None]:
+    """Return bytes as text, or where they are none as base64: one of the two is `None`."""
+    try:
+        return body.decode(), None
+    except UnicodeDecodeError:
+        return None, base64.b64encode(body).decode()
+
+
+def without_unset(patch: Any) -> dict[str, Any]:
+    """Return a merge patch as plain objects, as its sender wrote it."""
+    plain: dict[str, Any] = msgspec.to_builtins(patch)
+    return plain
