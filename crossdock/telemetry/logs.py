@@ -92,10 +92,14 @@ class _Named:
 
 
 def _renderers(settings: LogSettings) -> list[Processor]:
+    # Never with local variables, as is structlog's habit: they hold request bodies and secrets.
     if settings.format == "console":
-        return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        formatter = structlog.dev.RichTracebackFormatter(show_locals=False)
+        colors = sys.stderr.isatty()
+        return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=formatter)]
+    transformer = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     return [
-        structlog.processors.dict_tracebacks,
+        structlog.processors.ExceptionRenderer(transformer),
         structlog.processors.JSONRenderer(serializer=_to_json),
     ]
 

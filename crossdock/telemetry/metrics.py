@@ -24,10 +24,10 @@ class TalliedHistogram(Histogram):
         self._tally = [0] * len(self._upper_bounds)
         self._tally_sum = 0.0
 
-    def tally(self, seconds: float) -> None:
-        """Count one value, in memory."""
-        self._tally[bisect_left(self._upper_bounds, seconds)] += 1
-        self._tally_sum += seconds
+    def tally(self, seconds: float, count: int = 1) -> None:
+        """Count a value, or several that are the same, in memory."""
+        self._tally[bisect_left(self._upper_bounds, seconds)] += count
+        self._tally_sum += seconds * count
 
     def hand_over(self) -> None:
         """Add what was tallied to what is exposed."""

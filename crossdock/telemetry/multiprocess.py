@@ -31,6 +31,25 @@ def serve(host: str, port: int) -> None:
     start_http_server(port, host, registry)
 
 
+def sweep() -> None:
+    """Forget the live gauges of processes that are no more; a child does so when it starts."""
+    folder = os.environ.get(VARIABLE)
+    for path in Path(folder).glob("gauge_live*.db") if folder else ():
+        pid = int(path.stem.rpartition("_")[2])
+        if not _is_alive(pid):
+            path.unlink(missing_ok=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def forget(folder: Path) -> None:
     """Remove the folder at the parent's end."""
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,152 @@
+"""The data folder of a stack: who serves it, where its parts listen, what they need to know."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from crossdock import config
+from crossdock.config import KeySettings, Settings
+from crossdock.embedded import EmbeddedNats, EmbeddedPostgres, SecretFolder
+from crossdock.embedded.deadline import Deadline
+from crossdock.embedded.identity import Identity
+from crossdock.embedded.ports import LOOPBACK, free_port, is_free, obstacle
+from crossdock.embedded.secrets import write_private
+from crossdock.embedded.server import make_data_folder
+from crossdock.errors import ConfigurationError
+from crossdock.supervisor.lock import FolderLock
+from crossdock.supervisor.readiness import reachable
+
+DEFAULT: Final = Path(".crossdock")
+PASSING_S: Final = 2.0
+
+
+class State(msgspec.Struct, frozen=True):
+    """What `up.json` says: enough for the other commands to find a running stack."""
+
+    settings: Settings = Settings()
+    """Without servers and secrets: those are filled in from the folder when asked for."""
+    programs: dict[str, Identity] = {}
+    """The gateway's and the worker's processes; the servers keep their own."""
+
+
+class DataFolder:
+    """A folder that `crossdock up` serves."""
+
+    def __init__(self, path: Path = DEFAULT) -> None:
+        self.path = path
+        self.lock = FolderLock(path / "up.lock")
+        self.secrets = SecretFolder(path / "secrets")
+        self._file = path / "up.json"
+
+    def prepare(self) -> None:
+        """Make the folder, unless it is there.
+
+        Raises:
+            ConfigurationError: it can't be made.
+        """
+        make_data_folder(self.path)
+
+    def state(self) -> State:
+        """Return what the last supervisor wrote down."""
+        try:
+            return msgspec.json.decode(self._file.read_bytes(), type=State)
+        except (FileNotFoundError, msgspec.DecodeError):
+            return State()
+        except OSError as error:
+            raise ConfigurationError(f"{self._file}: {error.strerror}.") from error
+
+    def save(self, state: State) -> None:
+        """Write it down for the other commands and for the next supervisor."""
+        write_private(self._file, msgspec.json.encode(state).decode())
+
+    def choose_ports(self, settings: Settings, port: int | None) -> Settings:
+        """Return settings with a port for each program: as told, as last time, or a free one.
+
+        Raises:
+            ConfigurationError: the port asked for can't be had.
+        """
+        last, plain = self.state().settings, Settings()
+        gateway, worker = settings.gateway, settings.worker
+        if port is not None and not _free_soon(port, gateway.host):
+            reason = obstacle(port, gateway.host)
+            raise ConfigurationError(f"Port {port} on {gateway.host}: {reason}. Name another.")
+        if port is None:
+            port = _choose(gateway.port, last.gateway.port, plain.gateway.port)
+        public_url = gateway.public_url
+        if public_url == plain.gateway.public_url:
+            public_url = f"http://{reachable(gateway.host)}:{port}"
+        gateway = msgspec.structs.replace(
+            gateway,
+            port=port,
+            public_url=public_url,
+            metrics_port=_choose(
+                gateway.metrics_port, last.gateway.metrics_port, plain.gateway.metrics_port
+            ),
+        )
+        worker = msgspec.structs.replace(
+            worker,
+            metrics_port=_choose(
+                worker.metrics_port, last.worker.metrics_port, plain.worker.metrics_port
+            ),
+        )
+        return msgspec.structs.replace(settings, gateway=gateway, worker=worker)
+
+    def complete(self, settings: Settings) -> Settings:
+        """Return settings with this folder's servers, passwords and keys."""
+        return msgspec.structs.replace(
+            settings,
+            database=EmbeddedPostgres(self.path).settings(pool_size=settings.database.pool_size),
+            nats=EmbeddedNats(self.path).settings(),
+            keys=KeySettings(
+                sources=self.secrets.key("key-sources"),
+                destinations=self.secrets.key("key-destinations"),
+            ),
+        )
+
+    def settings(self) -> Settings:
+        """Return all settings of the stack that runs here.
+
+        Raises:
+            ConfigurationError: none does.
+        """
+        if self.lock.holder() is None:
+            raise ConfigurationError(
+                f"No stack runs in {self.path}: start one with `crossdock up --data {self.path}`,"
+                " or name its folder by --data."
+            )
+        return self.complete(self.state().settings)
+
+
+def find_settings(data: Path | None = None) -> Settings:
+    """Return the settings for a command that works beside a deployment.
+
+    They come from a data folder that is named, from the environment or file that name servers, or
+    from a stack that runs in the default folder.
+
+    Raises:
+        ConfigurationError: no stack runs there, or the settings are wrong.
+    """
+    if data is None and names_servers(os.environ):
+        return config.load()
+    return DataFolder(data or DEFAULT).settings()
+
+
+def names_servers(environment: Mapping[str, str]) -> bool:
+    """Tell whether settings point at servers, rather than only adjust this or that."""
+    pointing = tuple(f"{config.PREFIX}{name}" for name in ("CONFIG", "DATABASE__", "NATS__"))
+    return any(name.startswith(pointing) for name in environment)
+
+
+def _choose(told: int, last: int, default: int) -> int:
+    """Return a port: the one told by settings, that of last time if it is free, or a free one."""
+    if told != default:
+        return told
+    return last if last != default and _free_soon(last) else free_port()
+
+
+def _free_soon(port: int, host: str = LOOPBACK) -> bool:
+    """Tell whether a port is free; what a killed supervisor left may take a moment to go."""
+    return Deadline(PASSING_S).wait_for(lambda: is_free(port, host))
