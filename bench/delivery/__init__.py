@@ -1,0 +1,1 @@
+"""Deliveries a second of one worker, beside a bare loop of the same HTTP client."""

@@ -1,0 +1,1 @@
+"""What persisting costs: a batch of many tenants, against a bare COPY of the same event rows."""

@@ -1,0 +1,28 @@
+"""A drainer in a process of its own, for tests that kill one: `python -m tests.beds.drainer`."""
+
+import asyncio
+import sys
+
+import msgspec
+
+from crossdock.bus.connection import connect
+from crossdock.config import DatabaseSettings, NatsSettings
+from crossdock.db import Database
+from crossdock.outbox.service import drain_forever
+
+
+class Servers(msgspec.Struct, frozen=True):
+    """What it connects to; comes as JSON on standard input."""
+
+    nats: NatsSettings
+    database: DatabaseSettings
+
+
+async def _main() -> None:
+    servers = msgspec.json.decode(sys.stdin.buffer.read(), type=Servers)
+    bus = await connect(servers.nats, name="drainer")
+    await drain_forever(await Database.open(servers.database, {"maintenance"}), bus)
+
+
+if __name__ == "__main__":
+    asyncio.run(_main())

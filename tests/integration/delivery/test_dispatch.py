@@ -1,0 +1,416 @@
+"""From a persisted event to what its receiver sees, and back to what is on record."""
+
+import asyncio
+import time
+from datetime import timedelta
+
+import pytest
+from aiohttp import web
+from standardwebhooks import Webhook
+
+from crossdock import ids
+from crossdock.delivery.dispatch.lines import Caps
+from crossdock.delivery.model import RetryPolicy
+from tests.beds.delivery import (
+    TRACE,
+    DeliveryBed,
+    Receiver,
+    event_ids,
+    failing_first,
+    hanging,
+    until,
+)
+
+
+async def test_a_leased_delivery_goes_out_at_once_and_is_recorded(
+    bed: DeliveryBed, receiver: Receiver
+) -> None:
+    tenant = await bed.tenant()
+    made = await bed.destination(tenant, receiver.url("/ok"))
+    body = b'{"n" :1,  "text":"\xc3\xa4"}'
+    async with bed.dispatching() as dispatcher:
+        jobs = await bed.persist(bed.arrival(tenant, body))
+        await dispatcher.offer(jobs)
+        (call,) = await until(lambda: receiver.calls)
+        await until(lambda: bed_is(bed, tenant, "delivered"))
+    assert call.body == body
+    assert call.headers["content-type"] == "application/json"
+    assert call.headers["user-agent"].startswith("Crossdock/")
+    assert call.headers["webhook-id"] == event_ids(jobs)[0]
+    trace = call.headers["traceparent"]
+    assert trace[:36] == TRACE[:36]
+    assert trace != TRACE, "the call is a span of its own"
+    assert made.new_secret is not None
+    Webhook(made.new_secret).verify(call.body, call.headers)
+    (found,) = await bed.all_of(tenant)
+    assert (found.delivery.attempts, found.delivery.last_status) == (1, 204)
+    assert found.delivery.finished_at is not None
+    (attempt,) = found.attempts
+    assert (attempt.number, attempt.status, attempt.error) == (1, 204, None)
+
+
+async def bed_is(bed: DeliveryBed, tenant: object, *states: str) -> bool:
+    return await bed.states(tenant) == list(states)  # type: ignore[arg-type]
+
+
+async def test_what_is_due_is_claimed_without_an_offer(
+    bed: DeliveryBed, receiver: Receiver
+) -> None:
+    tenant = await bed.tenant()
+    await bed.destination(tenant, receiver.url("/ok"))
+    jobs = await bed.persist(*(bed.arrival(tenant, b"%d" % n) for n in range(20)))
+    await bed.make_due(jobs)
+    async with bed.dispatching():
+        await until(lambda: bed_is(bed, tenant, *["delivered"] * 20))
+    assert sorted(int(call.body) for call in receiver.calls) == list(range(20))
+
+
+async def test_a_failure_is_tried_again_with_the_same_id_until_it_succeeds(
+    bed: DeliveryBed, receiver: Receiver
+) -> None:
+    tenant = await bed.tenant()
+    await bed.destination(tenant, receiver.url("/moody", failing_first(2)))
+    async with bed.dispatching() as dispatcher:
+        await dispatcher.offer(await bed.persist(bed.arrival(tenant)))
+        await until(lambda: bed_is(bed, tenant, "delivered"))
+    (found,) = await bed.all_of(tenant)
+    assert [attempt.status for attempt in found.attempts] == [503, 503, 204]
+    assert [attempt.number for attempt in found.attempts] == [1, 2, 3]
+    assert len({call.headers["webhook-id"] for call in receiver.calls}) == 1
+    assert len({call.headers["traceparent"] for call in receiver.calls}) == 3
+
+
+async def test_attempts_run_out_into_a_dead_letter_with_its_reason(
+    bed: DeliveryBed, receiver: Receiver
+) -> None:
+    tenant = await bed.tenant()
+    await bed.destination(tenant, receiver.url("/broken", 500))
+    async with bed.dispatching() as dispatcher:
+        await dispatcher.offer(await bed.persist(bed.arrival(tenant)))
+        await until(lambda: bed_is(bed, tenant, "dead"))
+    (found,) = await bed.all_of(tenant, state="dead")
+    assert found.delivery.reason == "attempts_exhausted"
+    assert found.delivery.attempts == 4
+    assert found.delivery.due_at is None
+    assert len(found.attempts) == 4
+
+
+async def test_retry_after_is_waited_for(bed: DeliveryBed, receiver: Receiver) -> None:
+    tenant = await bed.tenant()
+    behaviour = failing_first(1, 429, **{"retry-after": "1"})
+    policy = RetryPolicy(delays_s=(0.05,), cap_s=10)
+    await bed.destination(tenant, receiver.url("/slow", behaviour))
+    async with bed.dispatching(policy=policy) as dispatcher:
+        await dispatcher.offer(await bed.persist(bed.arrival(tenant)))
+        await until(lambda: bed_is(bed, tenant, "delivered"))
+    first, second = receiver.calls
+    assert 1.0 <= second.at - first.at < 2.5
+
+
+async def test_410_is_final_and_disables_the_destination(
+    bed: DeliveryBed, receiver: Receiver
+) -> None:
+    tenant = await bed.tenant()
+    made = await bed.destination(tenant, receiver.url("/gone", 410))
+    async with bed.dispatching() as dispatcher:
+        jobs = await bed.persist(bed.arrival(tenant))
+        await dispatcher.offer(jobs)
+        await until(lambda: bed_is(bed, tenant, "dead"))
+    (found,) = await bed.all_of(tenant)
+    assert (found.delivery.reason, found.delivery.attempts) == ("gone", 1)
+    after = await bed.destinations.get(tenant, made.destination.id)
+    assert (after.state, after.disabled_reason, after.version) == ("disabled", "gone", 2)
+    assert await bed.persist(bed.arrival(tenant)) == [], "it takes no new ones"
+
+
+async def test_a_final_client_error_is_a_dead_letter_at_once(
+    bed: DeliveryBed, receiver: Receiver
+) -> None:
+    tenant = await bed.tenant()
+    policy = RetryPolicy(delays_s=(1.0,), final_statuses=(422,))
+    await bed.destination(tenant, receiver.url("/picky", 422), retry=policy)
+    async with bed.dispatching() as dispatcher:
+        await dispatcher.offer(await bed.persist(bed.arrival(tenant)))
+        await until(lambda: bed_is(bed, tenant, "dead"))
+    (found,) = await bed.all_of(tenant)
+    assert found.delivery.reason == "rejected"
+
+
+async def test_five_days_of_failure_disable_it_and_its_deliveries_wait(
+    bed: DeliveryBed, receiver: Receiver
+) -> None:
+    tenant = await bed.tenant()
+    made = await bed.destination(tenant, receiver.url("/down", 500))
+    key = tenant, made.destination.id
+
+    async def failing_since() -> object:
+        return (await bed.destinations.get(*key)).failing_since
+
+    policy = RetryPolicy(delays_s=(0.3,) * 40)
+    async with bed.dispatching(policy=policy) as dispatcher:
+        await dispatcher.offer(await bed.persist(bed.arrival(tenant)))
+        await until(failing_since)
+    async with bed.database.batch("dispatch", [tenant]) as conn:
+        await conn.execute(
+            "UPDATE crossdock.destinations SET failing_since = now() - interval '5 days'"
+        )
+    async with bed.dispatching(policy=policy):
+        await until(lambda: is_disabled(bed, *key))
+    assert (await bed.destinations.get(*key)).disabled_reason == "failing"
+    assert await bed.states(tenant) == ["pending"]
+    receiver.url("/down", 204)
+    await bed.destinations.switch(*key, "enabled")
+    async with bed.dispatching(policy=policy):
+        await until(lambda: bed_is(bed, tenant, "delivered"))
+    assert (await bed.destinations.get(*key)).failing_since is None
+
+
+async def is_disabled(bed: DeliveryBed, tenant: object, destination: object) -> bool:
+    found = await bed.destinations.get(tenant, destination)  # type: ignore[arg-type]
+    return found.state == "disabled"
+
+
+async def test_a_success_ends_the_time_of_failing(bed: DeliveryBed, receiver: Receiver) -> None:
+    tenant = await bed.tenant()
+    made = await bed.destination(tenant, receiver.url("/moody", failing_first(1)))
+    policy = RetryPolicy(delays_s=(1.0,))
+    key = tenant, made.destination.id
+    async with bed.dispatching(policy=policy) as dispatcher:
+        await dispatcher.offer(await bed.persist(bed.arrival(tenant)))
+        await until(lambda: has_failed(bed, *key))
+        await until(lambda: bed_is(bed, tenant, "delivered"))
+
+        async def recovered() -> bool:
+            return (await bed.destinations.get(*key)).failing_since is None
+
+        await until(recovered)
+    assert (await bed.destinations.get(*key)).version == 1, "that is no edit of its owner's"
+
+
+async def has_failed(bed: DeliveryBed, tenant: object, destination: object) -> bool:
+    found = await bed.destinations.get(tenant, destination)  # type: ignore[arg-type]
+    return found.failing_since is not None
+
+
+async def test_an_owner_may_switch_it_off_and_on_and_nothing_is_lost(
+    bed: DeliveryBed, receiver: Receiver
+) -> None:
+    tenant = await bed.tenant()
+    made = await bed.destination(tenant, receiver.url("/ok"))
+    await bed.make_due(await bed.persist(bed.arrival(tenant)))
+    await bed.destinations.switch(tenant, made.destination.id, "disabled")
+    other = await bed.tenant()
+    await bed.destination(other, receiver.url("/other"))
+    await bed.make_due(await bed.persist(bed.arrival(other)))
+    async with bed.dispatching():
+        await until(lambda: bed_is(bed, other, "delivered"))
+        assert await bed.states(tenant) == ["pending"]
+    assert not receiver.seen("/ok")
+    await bed.destinations.switch(tenant, made.destination.id, "enabled")
+    async with bed.dispatching():
+        await until(lambda: bed_is(bed, tenant, "delivered"))
+
+
+async def test_a_suspended_tenants_deliveries_wait_until_it_is_back(
+    bed: DeliveryBed, receiver: Receiver
+) -> None:
+    tenant, other = await bed.tenant(), await bed.tenant()
+    for one in (tenant, other):
+        await bed.destination(one, receiver.url(f"/{one}"))
+    await bed.make_due(await bed.persist(bed.arrival(tenant)))
+    slug = ids.encode("ten", tenant)
+    await bed.tenants.switch(slug, "suspended")
+    assert await bed.persist(bed.arrival(tenant)) == [], "new ones wait as well"
+    await bed.make_due(await bed.persist(bed.arrival(other)))
+    async with bed.dispatching():
+        await until(lambda: bed_is(bed, other, "delivered"))
+    assert await bed.states(tenant) == ["pending", "pending"]
+    await bed.tenants.switch(slug, "active")
+    async with bed.dispatching():
+        await until(lambda: bed_is(bed, tenant, "delivered", "delivered"))
+
+
+async def test_deliveries_of_a_deleted_destination_are_cancelled(
+    bed: DeliveryBed, receiver: Receiver
+) -> None:
+    tenant = await bed.tenant()
+    made = await bed.destination(tenant, receiver.url("/ok"))
+    await bed.make_due(await bed.persist(bed.arrival(tenant)))
+    await bed.destinations.delete(tenant, made.destination.id, None)
+    async with bed.dispatching():
+        await until(lambda: bed_is(bed, tenant, "cancelled"))
+    (found,) = await bed.all_of(tenant)
+    assert found.delivery.reason == "destination_deleted"
+    assert not receiver.calls
+
+
+async def test_an_edited_url_counts_for_what_waits(bed: DeliveryBed, receiver: Receiver) -> None:
+    tenant = await bed.tenant()
+    made = await bed.destination(tenant, receiver.url("/old", 500))
+    policy = RetryPolicy(delays_s=(0.2,) * 40)
+    async with bed.dispatching(policy=policy) as dispatcher:
+        await dispatcher.offer(await bed.persist(bed.arrival(tenant)))
+        await until(lambda: receiver.seen("/old"))
+        await bed.destinations.patch(
+            tenant, made.destination.id, {"url": receiver.url("/new")}, None
+        )
+        await until(lambda: bed_is(bed, tenant, "delivered"))
+    assert receiver.seen("/new")
+
+
+async def test_during_a_rotation_both_secrets_sign(bed: DeliveryBed, receiver: Receiver) -> None:
+    tenant = await bed.tenant()
+    old = await bed.destination(tenant, receiver.url("/ok"))
+    key = tenant, old.destination.id
+    new = await bed.destinations.rotate_secret(*key, timedelta(hours=1))
+    async with bed.dispatching() as dispatcher:
+        await dispatcher.offer(await bed.persist(bed.arrival(tenant)))
+        (call,) = await until(lambda: receiver.calls)
+    for secret in (old.new_secret, new.new_secret):
+        assert secret is not None
+        Webhook(secret).verify(call.body, call.headers)
+    newest = await bed.destinations.rotate_secret(*key, timedelta(0))
+    async with bed.dispatching() as dispatcher:
+        await dispatcher.offer(await bed.persist(bed.arrival(tenant)))
+        _, call = await until(lambda: len(receiver.calls) == 2 and receiver.calls)
+    assert newest.new_secret is not None
+    Webhook(newest.new_secret).verify(call.body, call.headers)
+    assert old.new_secret is not None
+    with pytest.raises(Exception, match="No matching signature"):
+        Webhook(old.new_secret).verify(call.body, call.headers)
+
+
+async def test_a_hanging_destination_does_not_stop_the_others(
+    bed: DeliveryBed, receiver: Receiver
+) -> None:
+    caps = Caps(total=16, tenant=16, destination=4, waiting=16)
+    slow, quick = await bed.tenant(), await bed.tenant()
+    await bed.destination(slow, receiver.url("/hang", hanging))
+    await bed.destination(quick, receiver.url("/quick"))
+    flood = await bed.persist(*(bed.arrival(slow) for _ in range(300)))
+    await bed.make_due(flood)
+    async with bed.dispatching(caps=caps, timeout_s=20) as dispatcher:
+        await until(lambda: len(receiver.seen("/hang")) == 4)
+        latencies = []
+        for _ in range(20):
+            jobs = await bed.persist(bed.arrival(quick))
+            started = time.monotonic()
+            await dispatcher.offer(jobs)
+            (event_id,) = event_ids(jobs)
+            await until(lambda one=event_id: receiver.by_id[one])  # type: ignore[misc]
+            latencies.append(time.monotonic() - started)
+        assert sorted(latencies)[-2] < 0.5
+        assert dispatcher.waiting <= 4, "the rest of the flood stays in the database"
+        backlog = await bed.persist(*(bed.arrival(quick) for _ in range(50)))
+        await bed.make_due(backlog)
+        await until(lambda: all(receiver.by_id[one] for one in event_ids(backlog)))
+    assert len(receiver.seen("/hang")) == 4
+
+
+async def test_one_tenant_with_many_destinations_does_not_stop_the_others(
+    bed: DeliveryBed, receiver: Receiver
+) -> None:
+    caps = Caps(total=16, tenant=8, destination=4, waiting=16)
+    slow, quick = await bed.tenant(), await bed.tenant()
+    for n in range(6):
+        await bed.destination(slow, receiver.url(f"/hang{n}", hanging))
+    await bed.destination(quick, receiver.url("/quick"))
+    await bed.make_due(await bed.persist(*(bed.arrival(slow) for _ in range(50))))
+    async with bed.dispatching(caps=caps, timeout_s=20):
+        await until(lambda: len(receiver.calls) == 8)
+        jobs = await bed.persist(*(bed.arrival(quick) for _ in range(40)))
+        await bed.make_due(jobs)
+        await until(lambda: len(receiver.seen("/quick")) == 40)
+    assert len(receiver.calls) == 48
+
+
+async def test_a_destination_that_cannot_be_reached_is_left_alone(
+    bed: DeliveryBed, receiver: Receiver
+) -> None:
+    tenant = await bed.tenant()
+    closed = receiver.url("/x").replace("127.0.0.1", "127.0.0.2")
+    await bed.destination(tenant, closed)
+    await bed.make_due(await bed.persist(*(bed.arrival(tenant) for _ in range(100))))
+    async with bed.dispatching(policy=RetryPolicy(delays_s=(60.0,))):
+
+        async def attempts() -> int:
+            return sum(one.delivery.attempts for one in await bed.all_of(tenant))
+
+        await until(attempts)
+        await asyncio.sleep(0.5)
+        made = await attempts()
+    assert 5 <= made <= 16, "the breaker opened; the rest was not attempted, and is not counted"
+    assert set(await bed.states(tenant)) == {"pending"}
+
+
+async def test_memory_holds_no_more_than_its_share_of_a_backlog(
+    bed: DeliveryBed, receiver: Receiver
+) -> None:
+    caps = Caps(total=4, tenant=4, destination=2, waiting=4)
+    tenants = [await bed.tenant() for _ in range(3)]
+    for one in tenants:
+        await bed.destination(one, receiver.url(f"/{one}"))
+    arrivals = [bed.arrival(one) for one in tenants for _ in range(60)]
+    jobs = await bed.persist(*arrivals)
+    most = 0
+    async with bed.dispatching(caps=caps) as dispatcher:
+        await dispatcher.offer(jobs)
+        while len(receiver.calls) < 180:
+            most = max(most, dispatcher.flying + dispatcher.waiting)
+            await asyncio.sleep(0)
+        for one in tenants:
+            await until(lambda one=one: bed_is(bed, one, *["delivered"] * 60))  # type: ignore[misc]
+    assert most <= 8
+    assert len(receiver.calls) == 180, "each of them once"
+
+
+async def test_an_event_that_is_gone_is_a_dead_letter(bed: DeliveryBed, receiver: Receiver) -> None:
+    tenant = await bed.tenant()
+    await bed.destination(tenant, receiver.url("/ok"))
+    jobs = await bed.persist(bed.arrival(tenant))
+    async with bed.database.session("maintenance") as conn:
+        await conn.execute("DELETE FROM crossdock.events WHERE tenant_id = $1", tenant)
+    await bed.make_due(jobs)
+    async with bed.dispatching():
+        await until(lambda: bed_is(bed, tenant, "dead"))
+    (found,) = await bed.all_of(tenant)
+    assert (found.delivery.reason, found.delivery.attempts) == ("event_missing", 0)
+
+
+async def test_a_secret_that_does_not_open_loses_nothing(
+    bed: DeliveryBed, receiver: Receiver
+) -> None:
+    tenant = await bed.tenant()
+    await bed.destination(tenant, receiver.url("/ok"))
+    async with bed.database.tenant(tenant) as app:
+        await app.exec_driver_sql(
+            "UPDATE crossdock.destinations"
+            """ SET secrets = jsonb_set(secrets, '{0,sealed}', '"AQ=="')"""
+        )
+    async with bed.dispatching(policy=RetryPolicy(delays_s=(60.0,))) as dispatcher:
+        await dispatcher.offer(await bed.persist(bed.arrival(tenant)))
+
+        async def attempted() -> bool:
+            return any(one.attempts for one in await bed.all_of(tenant))
+
+        await until(attempted)
+    (found,) = await bed.all_of(tenant)
+    assert found.delivery.state == "pending"
+    assert found.attempts[0].error == "internal: SealBroken"
+    assert not receiver.calls
+
+
+async def test_large_and_binary_answers_are_kept_in_part(
+    bed: DeliveryBed, receiver: Receiver
+) -> None:
+    async def big(_: web.Request) -> web.Response:
+        return web.Response(body=bytes(range(256)) * 1024, headers={"x-\u0061": "\xe4"})
+
+    tenant = await bed.tenant()
+    await bed.destination(tenant, receiver.url("/big", big))
+    async with bed.dispatching() as dispatcher:
+        await dispatcher.offer(await bed.persist(bed.arrival(tenant)))
+        await until(lambda: bed_is(bed, tenant, "delivered"))
+    (found,) = await bed.all_of(tenant)
+    (attempt,) = found.attempts
+    assert attempt.response_body == bytes(range(256)) * 256

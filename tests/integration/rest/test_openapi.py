@@ -1,0 +1,100 @@
+"""The OpenAPI document says what is so."""
+
+import re
+from typing import Any
+
+import pytest
+from litestar import Litestar
+
+METHODS = {"get", "post", "put", "patch", "delete"}
+
+
+@pytest.fixture(scope="module")
+async def document(alice: Any) -> dict[str, Any]:
+    answer = await alice.http.get("/schema")
+    assert answer.status_code == 200
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [
+        (method, path, operation)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if method in METHODS
+    ]
+
+
+async def test_it_is_openapi_3_1_under_both_names(alice: Any, document: dict[str, Any]) -> None:
+    assert re.fullmatch(r"3\.1\.\d+", document["openapi"])
+    assert (await alice.http.get("/schema/openapi.json")).json() == document
+
+
+async def test_it_has_every_route_and_no_other(app: Litestar, document: dict[str, Any]) -> None:
+    ours = {
+        (method.lower(), re.sub(r":\w+}", "}", route.path))
+        for route in app.routes
+        if not route.path.startswith("/schema")
+        for method in getattr(route, "methods", ())
+        if method != "OPTIONS"
+    }
+    assert {(method, path) for method, path, _ in operations(document)} == ours
+
+
+async def test_every_error_is_a_problem(document: dict[str, Any]) -> None:
+    problem = document["components"]["responses"]["Problem"]
+    assert set(problem["content"]) == {"application/problem+json"}
+    for method, path, operation in operations(document):
+        responses = operation["responses"]
+        assert responses["default"] == {"$ref": "#/components/responses/Problem"}
+        for status, response in responses.items():
+            if status[0] in "45" and not path.startswith("/health"):
+                assert response == responses["default"], (method, path, status)
+
+
+async def test_permissions_and_openness_are_told(document: dict[str, Any]) -> None:
+    assert document["security"] == [{"api_key": []}]
+    assert document["components"]["securitySchemes"]["api_key"]["scheme"] == "bearer"
+    for method, path, operation in operations(document):
+        if path.startswith("/health"):
+            assert operation["security"] == []
+        else:
+            assert "security" not in operation
+            assert re.search(r"Needs `[a-z-]+:(read|write)`", operation["description"]), (
+                method,
+                path,
+            )
+
+
+async def test_names_are_for_people(document: dict[str, Any]) -> None:
+    names = [operation["operationId"] for _, _, operation in operations(document)]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)+", name) for name in names)
+    assert all(re.fullmatch(r"[A-Z][A-Za-z]+", name) for name in document["components"]["schemas"])
+
+
+async def test_a_patch_is_a_merge_patch(document: dict[str, Any]) -> None:
+    patches = [operation for method, _, operation in operations(document) if method == "patch"]
+    assert patches
+    for operation in patches:
+        assert set(operation["requestBody"]["content"]) == {"application/merge-patch+json"}
+        assert "412" in operation["responses"]
+        assert "If-Match" in {parameter["name"] for parameter in operation["parameters"]}
+
+
+async def test_references_lead_somewhere(document: dict[str, Any]) -> None:
+    def references(value: Any) -> Any:
+        if isinstance(value, dict):
+            if isinstance(value.get("$ref"), str):
+                yield value["$ref"]
+            for member in value.values():
+                yield from references(member)
+        elif isinstance(value, list):
+            for member in value:
+                yield from references(member)
+
+    for reference in set(references(document)):
+        found: Any = document
+        for step in reference.removeprefix("#/").split("/"):
+            found = found[step]

@@ -1,0 +1,54 @@
+"""Rows to snapshots."""
+
+import msgspec
+
+from crossdock import ids
+from crossdock.inbound.snapshots import GONE, snapshots
+from crossdock.secrets.model import SealedSecret
+from proto.settings import SourceSettings, decoder, encoder
+
+ROW = {
+    "tenant_id": ids.new(),
+    "id": ids.new(),
+    "token_hash": b"\xab" * 32,
+    "version": 7,
+    "shard": 2,
+    "tenant_state": "suspended",
+    "source_state": "paused",
+    "max_body_bytes": 1000,
+    "recipe": '{"scheme": "stripe"}',
+    "secrets": '[{"id": "a", "sealed": "AQID", "not_after": 5.5}]',
+}
+
+
+def test_a_row_becomes_the_snapshot_of_its_token() -> None:
+    assert snapshots([ROW]) == {
+        "ab" * 32: SourceSettings(
+            version=7,
+            tenant_id=ROW["tenant_id"].bytes,  # type: ignore[attr-defined]
+            source_id=ROW["id"].bytes,  # type: ignore[attr-defined]
+            shard=2,
+            tenant_state="suspended",
+            source_state="paused",
+            recipe=b'{"scheme": "stripe"}',
+            secrets=(SealedSecret("a", b"\x01\x02\x03", 5.5),),
+            max_body_bytes=1000,
+        )
+    }
+
+
+def test_a_token_without_a_row_is_gone() -> None:
+    found = snapshots([ROW], also=["ab" * 32, "cd" * 32])
+    assert found["cd" * 32] is GONE
+    assert found["ab" * 32].version == 7
+
+
+def test_a_snapshot_reads_back_and_knows_no_more_than_it_must() -> None:
+    snapshot = snapshots([ROW])["ab" * 32]
+    assert decoder.decode(encoder.encode(snapshot)) == snapshot
+    assert decoder.decode(encoder.encode(GONE)) == GONE
+
+
+def test_a_field_that_a_later_release_adds_is_passed_over() -> None:
+    later = msgspec.msgpack.decode(encoder.encode(GONE)) | {"later": [1, 2]}
+    assert decoder.decode(msgspec.msgpack.encode(later)) == GONE
