@@ -1,7 +1,11 @@
 """The ASGI application: webhooks go to the fast path, everything else to the REST API."""
 
-from contextlib import AbstractAsyncContextManager
-from typing import cast
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable
+from contextlib import suppress
+from typing import Final, cast
 
 import structlog
 
@@ -10,14 +14,19 @@ from crossdock.config import Settings
 from crossdock.errors import CrossdockError
 from crossdock.telemetry import logs, multiprocess
 from gateway import process
-from gateway.asgi import Application, Receive, Scope, Send, problem
-from gateway.ingest import PREFIX, Ingest
+from gateway.asgi import Application, Receive, Scope, Send, answer, problem
+from gateway.ingest import PREFIX
 from gateway.rest import create_rest
 from gateway.runtime import Runtime, running
 
+START_PATIENCE_S: Final = 10.0
+"""A process takes no connections before it can serve them; only, a probe must be able to tell that
+it lives, so after this it takes them anyway and says that it is starting."""
+
 log = structlog.get_logger(__name__)
 
-_STARTING = problem(503, "unavailable", "The gateway is starting.", (b"retry-after", b"1"))
+_STARTING: Final = problem(503, "unavailable", "The gateway is starting.", (b"retry-after", b"1"))
+_ALIVE: Final = answer(200, "application/json", b'{"status":"ok"}')
 
 
 def from_environment() -> Application:
@@ -29,55 +38,76 @@ def from_environment() -> Application:
     return Gateway(settings)
 
 
+async def starting(scope: Scope, _receive: Receive, send: Send) -> None:
+    """Answer what can be answered with nothing open."""
+    await (_ALIVE if scope["path"] == "/health/live" else _STARTING).send_to(send)
+
+
 class Gateway:
     """Routes by the first letters of the path, before any framework sees the request."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._ingest: Ingest | None = None
-        self._rest: Application | None = None
-        self._open: AbstractAsyncContextManager[Runtime] | None = None
+        self._ingest: Application = starting
+        self._rest: Application = starting
+        self._ending = asyncio.Event()
+        self._life: asyncio.Task[None] | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or follow the process's life."""
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Answer one request, or follow the process's life.
+
+        Not a coroutine itself: that would be one more for each request.
+        """
         kind = scope["type"]
         if kind == "http":
-            if self._ingest is None or self._rest is None:
-                await _STARTING.send_to(send)
-            elif scope["path"].startswith(PREFIX):
-                await self._ingest(scope, receive, send)
-            else:
-                await self._rest(scope, receive, send)
-        elif kind == "lifespan":
-            await self._live(receive, send)
-        else:  # a WebSocket, which nothing here speaks
-            await receive()
-            await send({"type": "websocket.close", "code": 1003})
+            if scope["path"].startswith(PREFIX):
+                return self._ingest(scope, receive, send)
+            return self._rest(scope, receive, send)
+        if kind == "lifespan":
+            return self._live(receive, send)
+        return _refuse_websocket(receive, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
-        while True:
-            event = await receive()
-            try:
-                if event["type"] == "lifespan.startup":
-                    await self._start()
-                    await send({"type": "lifespan.startup.complete"})
-                else:
-                    await self._stop()
-                    await send({"type": "lifespan.shutdown.complete"})
-                    return
-            except CrossdockError as error:
-                log.error("gateway_failed", reason=str(error))
-                await send({"type": f"{event['type']}.failed", "message": str(error)})
-                return
+        await receive()
+        opened = asyncio.Event()
+        self._life = asyncio.create_task(self._run(opened), name="gateway")
+        waiting = asyncio.create_task(opened.wait())
+        await asyncio.wait(
+            {self._life, waiting}, timeout=START_PATIENCE_S, return_when=asyncio.FIRST_COMPLETED
+        )
+        waiting.cancel()
+        if self._life.done():
+            await send({"type": "lifespan.startup.failed", "message": ""})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self._ending.set()
+        if not opened.is_set():
+            self._life.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._life
+        log.info("gateway_stopped")
+        await send({"type": "lifespan.shutdown.complete"})
 
-    async def _start(self) -> None:
-        self._open = running(self._settings)
-        runtime = await self._open.__aenter__()
+    async def _run(self, opened: asyncio.Event) -> None:
+        """Open, serve until told to end, close; what can't be opened ends the process."""
+        try:
+            async with running(self._settings) as runtime:
+                self._serve(runtime)
+                opened.set()
+                await self._ending.wait()
+        except CrossdockError as error:
+            log.error("gateway_failed", reason=str(error))  # noqa: TRY400 - it is ours, and says all
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def _serve(self, runtime: Runtime) -> None:
         self._rest = cast("Application", create_rest(self._settings, runtime))
         self._ingest = runtime.ingest
+        process.settle_memory()
         log.info("gateway_started", sources=runtime.directory.count)
 
-    async def _stop(self) -> None:
-        if self._open is not None:
-            await self._open.__aexit__(None, None, None)
-        log.info("gateway_stopped")
+
+async def _refuse_websocket(receive: Receive, send: Send) -> None:
+    """Nothing here speaks it."""
+    await receive()
+    await send({"type": "websocket.close", "code": 1003})

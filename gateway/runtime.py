@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Final
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any, Final
 
 import msgspec
 import structlog
@@ -48,36 +48,43 @@ async def running(settings: Settings) -> AsyncIterator[Runtime]:
         ConfigurationError: a key is missing, or the broker is not one we can work with.
     """
     sealer = Sealer.from_text(settings.keys.sources, setting="CROSSDOCK_KEYS__SOURCES")
-    bus = await connect(settings.nats, name="crossdock gateway")
-    database = await Database.open(settings.database, ROLES)
-    await wait_for_streams(bus)
-    directory = SourceDirectory(bus, database, sealer)
-    publisher = Publisher(
-        settings.nats,
-        timeout_s=settings.gateway.publish_timeout_s,
-        max_pending=settings.gateway.max_pending,
-    )
-    ingest = Ingest(directory, publisher, settings.gateway)
-    health = _health(database, directory, publisher)
-    tasks = (
-        asyncio.create_task(directory.run(), name="settings"),
-        asyncio.create_task(_tick(ingest), name="clock"),
-    )
-    try:
+    async with AsyncExitStack() as stack:
+        bus = await connect(settings.nats, name="crossdock gateway")
+        stack.push_async_callback(bus.close)
+        database = await Database.open(settings.database, ROLES)
+        stack.push_async_callback(database.close)
+        await wait_for_streams(bus)
+        directory = SourceDirectory(bus, database, sealer)
+        publisher = Publisher(
+            settings.nats,
+            timeout_s=settings.gateway.publish_timeout_s,
+            max_pending=settings.gateway.max_pending,
+        )
+        stack.push_async_callback(publisher.close)
+        ingest = Ingest(directory, publisher, settings.gateway)
+        stack.callback(ingest.tick, time.monotonic())
+        _start(stack, directory.run(), "settings")
+        _start(stack, _tick(ingest), "clock")
         await directory.wait_ready()
+        await publisher.wait_connected()
+        health = _health(database, directory, publisher)
         yield Runtime(database, directory, publisher, ingest, health)
-    finally:
         health.drain()
         left = await publisher.drain(DRAIN_S)
         if left:
             log.warning("drain_incomplete", unanswered=left)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        ingest.tick(time.monotonic())
-        await publisher.close()
-        await database.close()
-        await bus.close()
+
+
+def _start(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> None:
+    """Run something beside all else, until the stack closes."""
+    task = asyncio.create_task(work, name=name)
+
+    async def stop() -> None:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    stack.push_async_callback(stop)
 
 
 async def _tick(ingest: Ingest) -> None:

@@ -19,7 +19,7 @@ from crossdock.delivery.client import Client
 from crossdock.delivery.dispatch.dispatcher import Dispatcher, DispatchSettings
 from crossdock.delivery.dispatch.lines import Caps
 from crossdock.delivery.guard import Guard
-from crossdock.errors import ProcessFailed
+from crossdock.errors import BrokerUnavailable, ProcessFailed
 from crossdock.health import Health
 from crossdock.inbound.persist import Persister
 from crossdock.secrets.seal import Sealer
@@ -54,14 +54,16 @@ async def _main(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         database = await Database.open(settings.database, ROLES)
         stack.push_async_callback(database.close)
+        connected: asyncio.Future[Bus] = loop.create_future()
+        health = _health(database, connected)
+        runner = await http.serve(settings.worker, health)
+        stack.push_async_callback(runner.cleanup)
         bus = await until.either(connect(settings.nats, name="crossdock worker"))
         if bus is None:
             return
         stack.push_async_callback(bus.close)
         await until.either(wait_for_streams(bus))
-        health = _health(database, bus)
-        runner = await http.serve(settings.worker, health)
-        stack.push_async_callback(runner.cleanup)
+        connected.set_result(bus)
         if "maintenance" in settings.worker.roles:
             await stack.enter_async_context(_maintaining(settings, database, bus, until))
         if "webhooks" in settings.worker.roles:
@@ -186,10 +188,16 @@ def _dispatch_settings(settings: Settings) -> DispatchSettings:
     )
 
 
-def _health(database: Database, bus: Bus) -> Health:
+def _health(database: Database, connected: asyncio.Future[Bus]) -> Health:
+    """Return what is asked of a worker: ready once it works, and through any later outage of it."""
+
     async def postgres() -> None:
         async with database.queue() as connection:
             await connection.execute("SELECT 1")
 
-    # A worker is ready when it can work; it waits out an outage of either, so neither ends it.
-    return Health({"nats": bus.round_trip, "postgres": postgres}, required=frozenset({"nats"}))
+    async def nats() -> None:
+        if not connected.done():
+            raise BrokerUnavailable("The worker is not connected yet.")
+        await connected.result().round_trip()
+
+    return Health({"nats": nats, "postgres": postgres}, required=frozenset({"nats"}))

@@ -5,11 +5,17 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from crossdock.config import WorkerSettings
+from crossdock.errors import ConfigurationError
 from crossdock.health import Health
+from crossdock.telemetry.metrics import PUBLISH_SECONDS
 
 
 async def serve(settings: WorkerSettings, health: Health) -> web.AppRunner:
-    """Listen; the caller cleans up."""
+    """Listen; the caller cleans up.
+
+    Raises:
+        ConfigurationError: the port is somebody else's.
+    """
     app = web.Application()
 
     async def live(_: web.Request) -> web.Response:
@@ -24,6 +30,7 @@ async def serve(settings: WorkerSettings, health: Health) -> web.AppRunner:
         return _json({"components": await health.components()})
 
     async def metrics(_: web.Request) -> web.Response:
+        PUBLISH_SECONDS.hand_over()
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app.router.add_get("/health/live", live)
@@ -32,7 +39,14 @@ async def serve(settings: WorkerSettings, health: Health) -> web.AppRunner:
     app.router.add_get("/metrics", metrics)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
-    await web.TCPSite(runner, settings.metrics_host, settings.metrics_port).start()
+    try:
+        await web.TCPSite(runner, settings.metrics_host, settings.metrics_port).start()
+    except OSError as error:
+        await runner.cleanup()
+        raise ConfigurationError(
+            f"The worker's health and metrics can't be served at {settings.metrics_host}:"
+            f"{settings.metrics_port} ({error.strerror}): see CROSSDOCK_WORKER__METRICS_PORT."
+        ) from error
     return runner
 
 

@@ -7,6 +7,7 @@ the ledger knows it: stored once, delivered from its rows, announced under the s
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -86,6 +87,10 @@ class Webhooks:
         """Work on a batch; what nobody foresaw puts it back, and must not end the worker."""
         try:
             await self._work(batch)
+        except asyncio.CancelledError:
+            with suppress(BrokerUnavailable):  # it hands them out again by itself, only later
+                await self._consumer.put_back(batch)
+            raise
         except Exception:
             log.exception("batch_broke", messages=len(batch))
             await asyncio.sleep(1.0)  # whatever it is, it must not spin

@@ -28,6 +28,7 @@ from nats.js.api import (
 from nats.js.errors import APIError, NotFoundError
 
 from crossdock.bus.connection import Bus, as_unavailable
+from crossdock.cancellation import heed_cancellation
 from crossdock.errors import BrokerUnavailable
 
 HEARTBEAT_S: Final = 0.2
@@ -179,6 +180,7 @@ class Watch:
                 if not failures:
                     log.warning("watch_waits", stream=self._bucket.stream, error=str(error))
                 failures += 1
+            heed_cancellation()
             await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])
 
     @asynccontextmanager
@@ -235,7 +237,8 @@ class Watch:
         while self._silent_ticks < SILENT_TICKS and self._bucket.client.is_connected:
             self._silent_ticks += 1
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._broken.wait(), TICK_S)
+                async with asyncio.timeout(TICK_S):
+                    await self._broken.wait()
                 break
         log.warning(
             "watch_restarts",

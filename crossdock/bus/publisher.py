@@ -72,8 +72,6 @@ class Publisher:
         self._max_pending = max_pending
         self._max_queued_bytes = max_queued_bytes
         self._loop = asyncio.get_running_loop()
-        import os
-        self._flush_at=int(os.environ.get('FA','1000000'))
         self._pending = Pending(timeout_s)
         self._queue: list[native.Message] = []
         """The last messages that got tokens, so theirs end at `Pending.next`."""
@@ -90,6 +88,7 @@ class Publisher:
             if settings.group_commit
             else Plain(self._pending, self._inbox, self._write)
         )
+        self._flush_at = self._pipeline.flush_at
         self._tasks = (
             self._loop.create_task(self._stay_connected(), name="publisher connection"),
             self._loop.create_task(self._tick_for_ever(), name="publisher clock"),
@@ -132,21 +131,14 @@ class Publisher:
         if len(self._queue) >= self._flush_at:
             self._flush()
         elif not self._flushing:
-            # One write a turn of the loop, with all that this turn brought.
+            # Otherwise one write a turn, with all that this turn brought.
             self._flushing = True
             self._loop.call_soon(self._flush)
         return future
 
-    async def wait_connected(self, timeout_s: float) -> None:
-        """Wait for the first connection.
-
-        Raises:
-            BrokerUnavailable: there is none yet.
-        """
-        deadline = self._loop.time() + timeout_s
+    async def wait_connected(self) -> None:
+        """Return once there is a connection."""
         while self._connection is None:
-            if self._loop.time() > deadline:
-                raise BrokerUnavailable(self._reason)
             await asyncio.sleep(TICK_S / 10)
 
     async def drain(self, timeout_s: float) -> int:

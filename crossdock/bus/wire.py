@@ -17,9 +17,9 @@ from crossdock.errors import BrokerUnavailable, ConfigurationError
 
 DEFAULT_PORT: Final = 4222
 HANDSHAKE_TIMEOUT_S: Final = 2.0
-import os
-HIGH_WATER: Final = int(os.environ.get("HW",4 * 1024 * 1024))
-"""Bytes in the transport above which nothing more is written until it has drained."""
+HIGH_WATER: Final = 32 * 1024
+"""Bytes in the transport above which it writes at once, and if the socket is full, nothing more is
+written until it has drained."""
 
 _T = TypeVar("_T")
 

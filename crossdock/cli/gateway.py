@@ -9,6 +9,6 @@ def gateway() -> None:
     Settings come from CROSSDOCK_… variables or the file that CROSSDOCK_CONFIG names.
     """
     settings = config.load()
-    from gateway import server  # noqa: PLC0415 - wrong settings are told before all this is loaded
+    from gateway.server import run  # noqa: PLC0415 - wrong settings are told before all this is loaded
 
-    server.run(settings)
+    run(settings)

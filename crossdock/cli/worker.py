@@ -28,6 +28,6 @@ def worker(
         settings = msgspec.structs.replace(
             settings, worker=msgspec.structs.replace(settings.worker, roles=chosen)
         )
-    from workers import app  # noqa: PLC0415 - wrong settings are told before all this is loaded
+    from workers.app import run  # noqa: PLC0415 - wrong settings are told before all this is loaded
 
-    app.run(settings)
+    run(settings)

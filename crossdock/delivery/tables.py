@@ -69,9 +69,7 @@ deliveries: Final = tenant_table(
     Column("last_error", Text),
     Column("reason", Text),
     one_of("state", "pending", "delivered", "dead", "cancelled", "replayed"),
-    Index(
-        "deliveries_replay_idx", "tenant_id", "event_id", postgresql_where=text("is_replay")
-    ),
+    Index("deliveries_replay_idx", "tenant_id", "event_id", postgresql_where=text("is_replay")),
     Index(
         "deliveries_due_idx",
         "tenant_id",

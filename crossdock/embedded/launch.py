@@ -1,13 +1,15 @@
 """Becomes a server: drops rights, ties its life to ours, then executes the program.
 
 Run as a script by `crossdock.embedded.spawn`, with nothing but the standard library:
-`launch.py PARENT DEATH_SIGNAL UID GID LIFELINE PROGRAM ARGUMENT…`, where `-` stands for "none".
+`launch.py PARENT DEATH_SIGNAL UID GID LIFELINE PROGRAM ARGUMENT…`. A `-` for PARENT arms no parent
+death signal, for UID and GID keeps the user, for LIFELINE leaves no watchdog.
 
 Python offers to run code between fork and exec, but that is unsafe in a process with threads; a
 program that executes the next one is not. The order matters: changing the user clears the parent
 death signal, so that is asked for last.
 """
 
+import contextlib
 import os
 import select
 import signal
@@ -21,14 +23,14 @@ POLL_MS = 1000
 def main(parent: str, death_signal: str, uid: str, gid: str, lifeline: str, *program: str) -> None:
     """Drop rights, arm the tie to the parent, execute."""
     os.umask(0o077)
-    prctl = _prctl() if lifeline == "-" else None  # before our rights to read the library are gone
+    prctl = None if parent == "-" else _prctl()  # before our rights to read the library are gone
     if uid != "-":
         os.setgroups([])
         os.setgid(int(gid))
         os.setuid(int(uid))
     if prctl is not None:
         _die_with_parent(prctl, int(death_signal), int(parent))
-    else:
+    if lifeline != "-":
         _leave_watchdog(int(death_signal), int(lifeline))
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)  # Python ignores them, and exec would hand that on
@@ -50,7 +52,7 @@ def _die_with_parent(prctl: Callable[..., int], death_signal: int, parent: int) 
 
 
 def _leave_watchdog(death_signal: int, lifeline: int) -> None:
-    """Fork a watcher that ends this process when the other end of the lifeline closes."""
+    """Fork a watcher that ends our group when the lifeline's other end closes, or we are gone."""
     server = os.getpid()
     if os.fork() != 0:
         os.close(lifeline)
@@ -61,10 +63,10 @@ def _leave_watchdog(death_signal: int, lifeline: int) -> None:
         os.dup2(quiet, descriptor)
     watch = select.poll()
     watch.register(lifeline, select.POLLIN | select.POLLHUP)
-    while os.getppid() == server:
-        if watch.poll(POLL_MS):
-            os.killpg(server, death_signal)  # it leads a group of its own
-            break
+    while os.getppid() == server and not watch.poll(POLL_MS):
+        pass
+    with contextlib.suppress(OSError):  # nobody may be left
+        os.killpg(server, death_signal)
     os._exit(0)
 
 

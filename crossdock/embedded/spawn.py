@@ -1,8 +1,8 @@
 """Starts children that can't outlive this process.
 
 Linux delivers the parent death signal when the *thread* that forked ends, so every child is forked
-by one thread that lives as long as the process. Elsewhere a watchdog beside each child waits for
-the end of a pipe that only we hold open.
+by one thread that lives as long as the process. Elsewhere, and where a child has children of its
+own, a watchdog beside it waits for the end of a pipe that only we hold open.
 """
 
 import os
@@ -77,22 +77,29 @@ def spawn(
     output: Output,
     death_signal: Signals,
     account: Account | None = None,
-    watchdog: bool = not HAS_DEATH_SIGNAL,
+    watchdog: bool = False,
 ) -> "subprocess.Popen[bytes]":
     """Start a program inside a folder, in a session of its own; it gets the signal when we die.
 
-    Standard output and standard error both go to `output`, a file or what `subprocess` takes.
+    Args:
+        program: its path and arguments.
+        folder: its working directory.
+        environment: all of it, no more.
+        output: takes standard output and standard error: a file, or what `subprocess` takes.
+        death_signal: what it gets.
+        account: whom it runs as; `None` is as we are.
+        watchdog: send the signal to its whole process group, also when only it has died.
 
     Raises:
         OSError: the folder can't be entered or this Python can't be executed.
     """
-    lifeline = _lifeline_end() if watchdog else None
+    lifeline = _lifeline_end() if watchdog or not HAS_DEATH_SIGNAL else None
     command = [
         sys.executable,
         "-I",  # nothing in the folder or the environment may be imported
         "-S",
         launch.__file__,
-        str(os.getpid()),
+        str(os.getpid()) if HAS_DEATH_SIGNAL else "-",
         str(int(death_signal)),
         "-" if account is None else str(account.uid),
         "-" if account is None else str(account.gid),

@@ -17,6 +17,7 @@ import structlog
 
 from crossdock.bus.connection import Bus
 from crossdock.bus.kv import Bucket, Entry, Watch
+from crossdock.cancellation import heed_cancellation
 from crossdock.db.database import Database
 from crossdock.errors import BrokerUnavailable, DatabaseUnavailable, Unavailable
 from crossdock.inbound.lookup import Lookups
@@ -130,11 +131,12 @@ class SourceDirectory:
             if self.falls_back and time.monotonic() >= self._poll_at:
                 away = not await self._catch_up()
                 self._poll_at = time.monotonic() + (AWAY_POLL_S if away else POLL_S)
+            heed_cancellation()
             await asyncio.sleep(TICK_S)
 
     @property
     def falls_back(self) -> bool:
-        """Whether PostgreSQL is asked: the bucket alone does not prove the copy current and whole."""
+        """Whether PostgreSQL is asked: the bucket does not prove the copy current and whole."""
         behind = self._beat.behind_s if self._beat else inf
         silent = time.monotonic() - self._beat_at
         return max(silent, behind) > MISSED_S or self._session != self._watch.sessions
@@ -149,7 +151,7 @@ class SourceDirectory:
         except (msgspec.MsgspecError, ValueError) as error:
             if entry.key not in self._unreadable and len(self._unreadable) < FEW:
                 self._unreadable.add(entry.key)
-                log.error("settings_unreadable", key=entry.key, reason=type(error).__name__)  # noqa: TRY400 - the value holds sealed secrets
+                log.error("settings_unreadable", key=entry.key, reason=type(error).__name__)
 
     def _on_beat(self, beat: Beat, revision: int) -> None:
         self._beat = beat

@@ -47,9 +47,9 @@ class PreparedSource:
             self._native = Source(self._recipe(now))
         except (RecipeError, SealBroken, msgspec.MsgspecError, UnicodeDecodeError) as error:
             self._broken = True
-            # The types' own words: RecipeError quotes no secret, a decoding error might.
+            # No traceback, for its frames hold the secrets; and only these two never quote one.
             reason = str(error) if isinstance(error, RecipeError | SealBroken) else "not readable"
-            log.error(  # noqa: TRY400 - a traceback's frames would hold the secrets
+            log.error(
                 "source_settings_broken",
                 source=str(UUID(bytes=self.settings.source_id)),
                 version=self.settings.version,
@@ -71,4 +71,4 @@ class PreparedSource:
         return msgspec.json.encode(recipe)
 
     def __repr__(self) -> str:
-        return f"PreparedSource({UUID(bytes=self.settings.source_id)}, {self.settings.version})"
+        return f"PreparedSource({self.settings.source_id.hex()}, {self.settings.version})"

@@ -15,6 +15,7 @@ import structlog
 
 from crossdock.bus.connection import Bus
 from crossdock.bus.kv import Bucket
+from crossdock.cancellation import heed_cancellation
 from crossdock.db.database import Database
 from crossdock.errors import Unavailable
 from crossdock.inbound.snapshots import Snapshots
@@ -82,8 +83,10 @@ class Drainer:
                 if self._away:
                     log.info("outbox_drains")
                 self._away = False
+            heed_cancellation()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), BEAT_S)
+                async with asyncio.timeout(BEAT_S):
+                    await self._wake.wait()
 
     async def _turn(self) -> None:
         """Publish all that waits, and say so."""
@@ -146,6 +149,7 @@ class Drainer:
 
         async def put_waiting() -> None:
             for key, settings in waiting:
+                heed_cancellation()
                 await self._mirror.publish(key, settings)
 
         try:

@@ -1,7 +1,7 @@
 """The outbox's statements: writing a change, reading the feed, and the rows that snapshots show."""
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -17,10 +17,10 @@ Topic = Literal["source", "tenant", "token"]
 
 TOPICS: Final[tuple[Topic, ...]] = ("source", "tenant", "token")
 
-Connection = asyncpg.Connection
+Connection: TypeAlias = asyncpg.Connection
 """A connection in a transaction, for callers who only pass it on."""
 
-Row = asyncpg.Record
+Row: TypeAlias = asyncpg.Record
 """What a snapshot is made of."""
 
 CHANNEL: Final = "crossdock_outbox"

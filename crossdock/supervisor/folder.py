@@ -10,9 +10,8 @@ import msgspec
 from crossdock import config
 from crossdock.config import KeySettings, Settings
 from crossdock.embedded import EmbeddedNats, EmbeddedPostgres, SecretFolder
-from crossdock.embedded.deadline import Deadline
 from crossdock.embedded.identity import Identity
-from crossdock.embedded.ports import LOOPBACK, free_port, is_free, obstacle
+from crossdock.embedded.ports import free_port, is_free, obstacle
 from crossdock.embedded.secrets import write_private
 from crossdock.embedded.server import make_data_folder
 from crossdock.errors import ConfigurationError
@@ -20,7 +19,6 @@ from crossdock.supervisor.lock import FolderLock
 from crossdock.supervisor.readiness import reachable
 
 DEFAULT: Final = Path(".crossdock")
-PASSING_S: Final = 2.0
 
 
 class State(msgspec.Struct, frozen=True):
@@ -70,8 +68,7 @@ class DataFolder:
         """
         last, plain = self.state().settings, Settings()
         gateway, worker = settings.gateway, settings.worker
-        if port is not None and not _free_soon(port, gateway.host):
-            reason = obstacle(port, gateway.host)
+        if port is not None and (reason := obstacle(port, gateway.host)) is not None:
             raise ConfigurationError(f"Port {port} on {gateway.host}: {reason}. Name another.")
         if port is None:
             port = _choose(gateway.port, last.gateway.port, plain.gateway.port)
@@ -144,9 +141,4 @@ def _choose(told: int, last: int, default: int) -> int:
     """Return a port: the one told by settings, that of last time if it is free, or a free one."""
     if told != default:
         return told
-    return last if last != default and _free_soon(last) else free_port()
-
-
-def _free_soon(port: int, host: str = LOOPBACK) -> bool:
-    """Tell whether a port is free; what a killed supervisor left may take a moment to go."""
-    return Deadline(PASSING_S).wait_for(lambda: is_free(port, host))
+    return last if last != default and is_free(last) else free_port()

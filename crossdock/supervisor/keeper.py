@@ -58,7 +58,7 @@ class Keeper(Thread):
             self._part.start()
         except (ProcessFailed, ConfigurationError, OSError) as error:
             if not self._stopping.is_set():
-                log.error("part_not_started", part=self._part.name, reason=str(error))  # noqa: TRY400
+                log.error("part_not_started", part=self._part.name, reason=str(error))
             return False
         log.info("part_started", part=self._part.name)
         self._changed()

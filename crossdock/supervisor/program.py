@@ -80,6 +80,7 @@ class Program:
                 environment=self._environment,
                 output=subprocess.PIPE,
                 death_signal=signal.SIGKILL,
+                watchdog=True,
             )
             self._reader = Thread(target=self._forward, args=(self._process,), daemon=True)
             self._reader.start()

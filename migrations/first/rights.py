@@ -112,12 +112,17 @@ CALLS: Final = {
 }
 
 
+NEW_ROWS: Final = "crossdock.new_key, crossdock.new_event, crossdock.new_delivery"
+
+
 def statements() -> list[str]:
     """Return all grants and policies, in an order that works."""
     everybody = ", ".join(f"crossdock_{role}" for role in ROLES)
     found = [
         "REVOKE ALL ON ALL TABLES IN SCHEMA crossdock FROM PUBLIC",
         "REVOKE ALL ON ALL FUNCTIONS IN SCHEMA crossdock FROM PUBLIC",
+        f"REVOKE ALL ON TYPE {NEW_ROWS} FROM PUBLIC",
+        f"GRANT USAGE ON TYPE {NEW_ROWS} TO crossdock_ingest",
         "ALTER DEFAULT PRIVILEGES REVOKE ALL ON FUNCTIONS FROM PUBLIC",
         f"GRANT USAGE ON SCHEMA crossdock TO {everybody}",
         f"GRANT SELECT ON crossdock.home, crossdock.alembic_version TO {everybody}",

@@ -128,7 +128,8 @@ class House:
         return await self.rest.all(f"/v1/deliveries?event_id={event_id}")
 
     async def settled(self, event_id: str, state: str, *, within: float = 20.0) -> Any:
-        """Return an event's only delivery, once it is in that state."""
+        """Return an event's first delivery in that state, waiting for it."""
+        await self.event(event_id)
         seen: list[Any] = []
 
         async def found() -> Any:

@@ -96,13 +96,14 @@ async def test_a_retry_that_was_signed_anew_is_the_same_event(
     house: House, endpoint: Any, provider: str
 ) -> None:
     door = await house.door(provider)
-    serial, body = new_serial(), None
-    first = door.webhook(serial, age=60, body=body)
+    serial = new_serial()
+    first = door.webhook(serial, age=60)
     event_id = await door.accepted(first)
 
     again = await door.accepted(door.webhook(serial, body=first.body))
 
-    assert (await house.event(again))["id"] == event_id
+    # Two gateway processes may have taken them, so that either may come first.
+    assert (await house.event(again))["id"] == (await house.event(event_id))["id"]
 
 
 async def test_a_burst_of_one_webhook_is_one_event(house: House, endpoint: Any) -> None:
@@ -140,7 +141,8 @@ async def test_an_unsigned_id_cannot_replay_an_event(house: House, endpoint: Any
 
     replayed = webhook._replace(headers=webhook.headers | {"x-github-delivery": new_serial()})
 
-    assert (await house.event(await door.accepted(replayed)))["id"] == event_id
+    again = await door.accepted(replayed)
+    assert (await house.event(again))["id"] == (await house.event(event_id))["id"]
 
 
 async def test_every_live_secret_verifies_and_an_ended_one_does_not(house: House) -> None:
@@ -169,12 +171,12 @@ async def test_a_destination_gets_what_it_asked_for_and_no_more(house: House) ->
     await house.destination("/github", source_ids=[github.source["id"]])
     charge, push = stripe.webhook(), github.webhook()
 
-    await stripe.accepted(charge)
+    event_id = await stripe.accepted(charge)
     await github.accepted(push)
 
     await house.receiver.first(charge.serial, path="/charges")
     await house.receiver.first(push.serial, path="/github")
-    deliveries = await house.deliveries(await stripe.accepted(charge))
+    deliveries = await house.deliveries(event_id)
     assert "/refunds" not in {item.path for item in house.receiver.of(charge.serial)}
     assert "/github" not in {item.path for item in house.receiver.of(charge.serial)}
     assert "/charges" not in {item.path for item in house.receiver.of(push.serial)}

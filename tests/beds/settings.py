@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Final, NoReturn, Self
@@ -136,6 +136,11 @@ class SettingsBed:
         info = await self.bus.jetstream().stream_info(f"KV_{SOURCES_BUCKET}")
         return info.state.messages - 1
 
+    async def source_count(self) -> int:
+        """Return how many sources there are, of all tenants."""
+        async with self.database.directory() as connection:
+            return len(await store.versions(connection))
+
     async def stop(self, name: str) -> None:
         """Cancel what was started."""
         task = self.tasks.pop(name)
@@ -151,8 +156,8 @@ class SettingsBed:
         await self.until(lambda: self.directory.age_s < 0.5)
         return self
 
-    def _start(self, name: str, run: Callable[[], object]) -> None:
-        self.tasks[name] = asyncio.ensure_future(run())  # type: ignore[call-overload] - a coroutine
+    def _start(self, name: str, run: Callable[[], Coroutine[None, None, None]]) -> None:
+        self.tasks[name] = asyncio.create_task(run())
 
     async def until(self, holds: Callable[[], bool], *, within_s: float = 10.0) -> float:
         """Wait until something holds; return the seconds it took."""
@@ -243,10 +248,13 @@ class SettingsBed:
     def is_broken(self, source: OpenedSource) -> bool:
         """Say whether the gateway has settings of a source that it can't use."""
         found = self.directory.get(source.token)
+        if found is None:
+            return False
         try:
-            return found is None or not found.native
+            _ = found.native
         except Unavailable:
             return True
+        return False
 
     async def in_bucket(self, key: str) -> Entry | None:
         """Return what the bucket holds under a key."""

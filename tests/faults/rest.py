@@ -12,6 +12,7 @@ class Reply(NamedTuple):
 
     status: int
     headers: Mapping[str, str]
+    """By name, in whatever case."""
     body: bytes
 
     def json(self) -> Any:
@@ -64,7 +65,7 @@ class Rest:
         async with self._session.request(
             method, url, data=body, headers=sent, allow_redirects=False
         ) as answer:
-            return Reply(answer.status, dict(answer.headers), await answer.read())
+            return Reply(answer.status, answer.headers, await answer.read())
 
     async def get(self, path: str) -> Any:
         """Return what is there."""

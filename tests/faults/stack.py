@@ -166,11 +166,11 @@ class Stack:
         return self._server("postgres")
 
     def gateway_processes(self) -> list[psutil.Process]:
-        """Return the gateway's workers, those that serve."""
+        """Return the gateway's workers: those that serve, not those that watch or count."""
         return [
             child
             for child in self.gateway.children(recursive=True)
-            if _is_alive(child) and not any("resource_tracker" in part for part in _line(child))
+            if _is_alive(child) and any("spawn_main" in part for part in _line(child))
         ]
 
     def memory(self) -> int:

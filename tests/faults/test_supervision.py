@@ -139,6 +139,8 @@ def test_a_killed_process_is_started_again(shared_up: Up, part: str) -> None:
     before = {one.pid for one in shared_up.family()}
     victim = psutil.Process(shared_up.pid_of(part))
     relatives = [victim, *victim.children(recursive=True)]
+    if part == "gateway":  # one of its processes is past hearing that its parent is gone
+        psutil.Process(shared_up.pid_of("gateway process")).suspend()
     victim.kill()
     assert _all_gone(relatives, 10.0), "what it had started outlived it"
 
@@ -240,6 +242,7 @@ def test_nothing_outlives_a_killed_supervisor_and_up_starts_again(tmp_path: Path
     with _stack(data, "--processes", "2") as up:
         family = up.family()
         port = up.folder.state().settings.gateway.port
+        psutil.Process(up.pid_of("gateway process")).suspend()  # past hearing that it should go
         up.process.kill()
         up.process.wait()
         with _stack(data) as again:

@@ -37,6 +37,8 @@ NOBODY: Final = UUID(int=0)
 HOLD_S: Final = 15.0
 """How often to see whether a disabled destination, or a suspended tenant, is back."""
 _KEYS_A_CLAIM: Final = 128
+_MOST_A_CLAIM: Final = 256
+"""Deliveries whose bodies are read at once."""
 _ROUND_PAGE: Final = 200
 _SOONEST_POLL_S: Final = 0.02
 _AWAY_S: Final = 1.0
@@ -53,6 +55,8 @@ class DispatchSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How late, at most, an idle dispatcher notices what others made due."""
     policy: RetryPolicy | None = None
     """For destinations that have none of their own."""
+    held_bytes: int = 64 * 1024 * 1024
+    """Bodies held in memory; nothing more is taken in above it."""
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -60,6 +64,11 @@ class Job(msgspec.Struct, frozen=True):
 
     leased: Leased
     cargo: Cargo | None
+
+    @property
+    def size(self) -> int:
+        """Bytes of its body."""
+        return 0 if self.cargo is None else len(self.cargo.body)
 
 
 class Dispatcher:
@@ -90,6 +99,7 @@ class Dispatcher:
         self._full: dict[UUID, set[Key]] = {}
         """Destinations, by tenant, that have more due than there was room for."""
         self._flights: set[asyncio.Task[None]] = set()
+        self._held_bytes = 0
         self._wake = asyncio.Event()
         self._is_draining = False
         self._round_after: Key = (NOBODY, NOBODY)
@@ -114,16 +124,17 @@ class Dispatcher:
     @property
     def room(self) -> int:
         """How many more deliveries are welcome, all in all."""
+        if self._held_bytes >= self._settings.held_bytes:
+            return 0
         caps = self._settings.caps
         return max(0, caps.total + caps.waiting - self._lines.flying - self._lines.waiting)
 
     async def offer(self, jobs: Sequence[Job]) -> None:
-        """Take over deliveries that this process has leased; those without room go back.
-
-        Raises:
-            DatabaseUnavailable: the destinations could not be read; the leases bring all back.
-        """
-        await self._targets.load({_key(job.leased) for job in jobs})
+        """Take over deliveries that this process has leased; those without room go back."""
+        try:
+            await self._targets.load({_key(job.leased) for job in jobs})
+        except DatabaseUnavailable as error:
+            log.debug("targets_wait", reason=str(error))  # each one's turn asks again
         for job in jobs:
             self._admit(job)
         self._pump()
@@ -224,7 +235,7 @@ class Dispatcher:
                 self._agenda.postpone(key, now + pause)
             else:
                 wanted.append((key, self._breakers.is_probing(key)))
-        shares = self._lines.allot([key for key, _ in wanted])
+        shares = self._lines.allot([key for key, _ in wanted], _MOST_A_CLAIM)
         for key, is_probe in wanted:
             if is_probe:
                 shares[key] = 0 if self._lines.holds(key) else min(1, shares[key])
@@ -271,11 +282,12 @@ class Dispatcher:
         if (pause := self._pause(key, self._targets.known(key))) is not None:
             self._recorder.release(job.leased)
             self._agenda.postpone(key, self._clock() + pause)
-        elif self._is_draining or not self._lines.room(key):
+        elif self._is_draining or not self.room or not self._lines.room(key):
             self._recorder.release(job.leased)
             self._defer(key, self._clock())
         else:
             self._lines.add(key, job)
+            self._held_bytes += job.size
 
     def _pause(self, key: Key, ready: Ready | None) -> float | None:
         """Return the seconds to leave a destination alone; `None` when it may be called.
@@ -289,6 +301,7 @@ class Dispatcher:
     def _give_back(self, key: Key, due_in_s: float) -> None:
         """Release what waits for a destination."""
         for job in self._lines.withdraw(key):
+            self._held_bytes -= job.size
             self._recorder.release(job.leased, due_in_s)
 
     def _pump(self) -> None:
@@ -306,6 +319,7 @@ class Dispatcher:
         except Exception:
             log.exception("flight_broke", delivery=job.leased.id)
         finally:
+            self._held_bytes -= job.size
             self._lines.done(key)
             self._landed(key)
 

@@ -72,12 +72,13 @@ class Lines(Generic[T]):
         tenant = self._tenants.get(key[0])
         return tenant is not None and key[1] in tenant.lines
 
-    def allot(self, keys: Sequence[Key]) -> dict[Key, int]:
+    def allot(self, keys: Sequence[Key], most: int) -> dict[Key, int]:
         """Share the room among destinations: how many more of each are welcome at once.
 
         Nobody gets all of it while others ask, and destinations of one tenant share the tenant's.
+        No more than `most` all in all.
         """
-        left = self._free_all
+        left = min(self._free_all, most)
         given: dict[UUID, int] = {}
         shares: dict[Key, int] = {}
         for position, key in enumerate(keys):

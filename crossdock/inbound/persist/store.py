@@ -1,4 +1,8 @@
-"""Statements of persisting, as the role `ingest`; each takes a whole batch as arrays."""
+"""Statements of persisting, as the role `ingest`; each takes a whole batch.
+
+Rows travel as one array of composite values (`crossdock.new_event[]`): asyncpg looks at every
+element of an array to see whether it is an array itself, and a row is one element.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
@@ -52,7 +56,7 @@ async def routes(
 
 _CLAIM: Final = """
 INSERT INTO crossdock.event_keys (tenant_id, source_id, dedupe_hash, event_id)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::uuid[])
+SELECT * FROM unnest($1::crossdock.new_key[])
 ON CONFLICT DO NOTHING
 RETURNING event_id
 """
@@ -63,31 +67,20 @@ async def claim(conn: asyncpg.Connection, arrivals: Sequence[Arrival]) -> set[UU
 
     Waits for a transaction that is about to claim one of them, so everybody must come in order.
     """
-    rows = await conn.fetch(
-        _CLAIM,
-        [arrival.tenant_id for arrival in arrivals],
-        [arrival.source_id for arrival in arrivals],
-        [arrival.message.dedupe for arrival in arrivals],
-        [arrival.event_id for arrival in arrivals],
-    )
-    return {row[0] for row in rows}
+    keys = [(one.tenant_id, one.source_id, one.message.dedupe, one.event_id) for one in arrivals]
+    return {row[0] for row in await conn.fetch(_CLAIM, keys)}
 
 
 _OWNERS: Final = """
 SELECT k.tenant_id, k.source_id, k.dedupe_hash, k.event_id
-FROM unnest($1::uuid[], $2::uuid[], $3::bytea[]) AS wanted (tenant_id, source_id, dedupe_hash)
+FROM unnest($1::crossdock.new_key[]) AS wanted
 JOIN crossdock.event_keys AS k USING (tenant_id, source_id, dedupe_hash)
 """
 
 
 async def owners(conn: asyncpg.Connection, keys: Collection[Key]) -> dict[Key, UUID]:
     """Return the events that own these dedupe keys; asked after claiming, so that all do."""
-    rows = await conn.fetch(
-        _OWNERS,
-        [tenant for tenant, _, _ in keys],
-        [source for _, source, _ in keys],
-        [dedupe for _, _, dedupe in keys],
-    )
+    rows = await conn.fetch(_OWNERS, [(*key, None) for key in keys])
     return {(row[0], row[1], row[2]): row[3] for row in rows}
 
 
@@ -95,37 +88,36 @@ _ADD_EVENTS: Final = """
 INSERT INTO crossdock.events
     (tenant_id, id, source_id, stream_seq, event_type, provider_id, content_type, traceparent,
      headers, body)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::text[],
-    $7::text[], $8::text[], $9::bytea[], $10::bytea[])
+SELECT * FROM unnest($1::crossdock.new_event[])
 """
 
-_ADD_UNKEYED: Final = _ADD_EVENTS + "ON CONFLICT DO NOTHING RETURNING id\n"
+_ADD_UNKEYED: Final = f"{_ADD_EVENTS} ON CONFLICT DO NOTHING RETURNING id"
 
 
 async def add_events(conn: asyncpg.Connection, arrivals: Sequence[Arrival]) -> None:
     """Insert events that are known to be new: they own their key."""
-    await conn.execute(_ADD_EVENTS, *_columns(arrivals))
+    await conn.execute(_ADD_EVENTS, [_event(arrival) for arrival in arrivals])
 
 
 async def add_unkeyed(conn: asyncpg.Connection, arrivals: Sequence[Arrival]) -> set[UUID]:
     """Insert events that have no key; return the ids of those that were not there yet."""
-    rows = await conn.fetch(_ADD_UNKEYED, *_columns(arrivals))
+    rows = await conn.fetch(_ADD_UNKEYED, [_event(arrival) for arrival in arrivals])
     return {row[0] for row in rows}
 
 
-def _columns(arrivals: Sequence[Arrival]) -> tuple[list[object], ...]:
-    messages = [arrival.message for arrival in arrivals]
+def _event(arrival: Arrival) -> tuple[object, ...]:
+    message = arrival.message
     return (
-        [arrival.tenant_id for arrival in arrivals],
-        [arrival.event_id for arrival in arrivals],
-        [arrival.source_id for arrival in arrivals],
-        [arrival.stream_seq for arrival in arrivals],
-        [message.event_type for message in messages],
-        [message.provider_id for message in messages],
-        [message.content_type for message in messages],
-        [message.traceparent for message in messages],
-        [encode_headers(message.headers) for message in messages],
-        [message.body for message in messages],
+        arrival.tenant_id,
+        arrival.event_id,
+        arrival.source_id,
+        arrival.stream_seq,
+        message.event_type,
+        message.provider_id,
+        message.content_type,
+        message.traceparent,
+        encode_headers(message.headers),
+        message.body,
     )
 
 
@@ -133,10 +125,9 @@ _ADD_DELIVERIES: Final = """
 INSERT INTO crossdock.deliveries
     (tenant_id, id, event_id, destination_id, is_replay, due_at, lease)
 SELECT tenant_id, id, event_id, destination_id, false,
-    now() + CASE WHEN is_open THEN $6 ELSE 0 END * interval '1 second',
-    CASE WHEN is_open THEN $7::uuid END
-FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bool[])
-    AS planned (tenant_id, id, event_id, destination_id, is_open)
+    now() + CASE WHEN is_open THEN $2 ELSE 0 END * interval '1 second',
+    CASE WHEN is_open THEN $3::uuid END
+FROM unnest($1::crossdock.new_delivery[])
 """
 
 
@@ -144,16 +135,11 @@ async def add_deliveries(
     conn: asyncpg.Connection, planned: Sequence[Planned], *, lease: UUID, lease_s: float
 ) -> None:
     """Insert deliveries: those that may go now are leased, so that nobody else claims them."""
-    await conn.execute(
-        _ADD_DELIVERIES,
-        [one.arrival.tenant_id for one in planned],
-        [one.id for one in planned],
-        [one.arrival.event_id for one in planned],
-        [one.destination_id for one in planned],
-        [one.is_open for one in planned],
-        lease_s,
-        lease,
-    )
+    rows = [
+        (one.arrival.tenant_id, one.id, one.arrival.event_id, one.destination_id, one.is_open)
+        for one in planned
+    ]
+    await conn.execute(_ADD_DELIVERIES, rows, lease_s, lease)
 
 
 _ADD_ALIASES: Final = """

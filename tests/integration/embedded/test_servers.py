@@ -211,13 +211,13 @@ def test_data_of_another_major_version_is_left_alone(postgres: EmbeddedPostgres)
         postgres.start()
 
 
-@pytest.mark.parametrize("watchdog", ["False", "True"], ids=["death-signal", "watchdog"])
-def test_servers_die_with_a_killed_parent(private_folder: Path, watchdog: str) -> None:
+@pytest.mark.parametrize("has_death_signal", ["True", "False"])
+def test_servers_die_with_a_killed_parent(private_folder: Path, has_death_signal: str) -> None:
     program = dedent(f"""
-        import functools, signal
+        import signal
         from pathlib import Path
-        from crossdock.embedded import EmbeddedNats, EmbeddedPostgres, server, postgres, spawn
-        server.spawn = postgres.spawn = functools.partial(spawn.spawn, watchdog={watchdog})
+        from crossdock.embedded import EmbeddedNats, EmbeddedPostgres, spawn
+        spawn.HAS_DEATH_SIGNAL = {has_death_signal}
         data = Path({str(private_folder)!r})
         with EmbeddedNats(data) as nats, EmbeddedPostgres(data, tuning={UNSAFE}) as postgres:
             print(nats.pid, postgres.pid, flush=True)

@@ -214,6 +214,14 @@ async def test_what_must_be_there_cannot_be_patched_away(alice: Any) -> None:
     assert answer.status_code == 422
 
 
+async def test_a_patch_that_could_not_verify_is_refused(alice: Any, admin: Any) -> None:
+    made = await make(alice, scheme="github")
+    before = await in_database(admin, made)
+    answer = await alice.http.patch(f"/v1/sources/{made['id']}", json={"recipe": {"tolerance": 60}})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/recipe")
+    assert await in_database(admin, made) == before
+
+
 async def test_if_match_lets_only_the_current_version_pass(alice: Any) -> None:
     made = await make(alice)
     path = f"/v1/sources/{made['id']}"

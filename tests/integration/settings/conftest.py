@@ -16,7 +16,7 @@ def own_nats() -> Iterator[EmbeddedNats]:
     """A NATS server for one module, as its database is."""
     with (
         tempfile.TemporaryDirectory(prefix="crossdock-test-") as folder,
-        EmbeddedNats(Path(folder)) as server,
+        EmbeddedNats(Path(folder), sync_interval="2m") as server,
     ):
         yield server
 

@@ -80,9 +80,10 @@ def test_room_is_for_what_flies_and_as_much_again() -> None:
 
 def test_room_is_shared_among_those_who_ask() -> None:
     lines: Lines[str] = Lines(Caps(total=4, tenant=100, destination=100, waiting=4))
-    assert list(lines.allot([key(1), key(2), key(3)]).values()) == [3, 3, 2]
+    assert list(lines.allot([key(1), key(2), key(3)], 100).values()) == [3, 3, 2]
+    assert list(lines.allot([key(1), key(2), key(3)], 4).values()) == [2, 1, 1]
     lines = Lines(Caps(total=100, tenant=4, destination=4, waiting=100))
-    shares = lines.allot([key(1, 1), key(1, 2), key(2, 1)])
+    shares = lines.allot([key(1, 1), key(1, 2), key(2, 1)], 100)
     assert shares == {key(1, 1): 8, key(1, 2): 0, key(2, 1): 8}
 
 
