@@ -46,7 +46,7 @@ lint: setup ## formats, lints, types, import contracts, the stub, the schema
 	$(BIN)/python -m mypy.stubtest crossdock._native
 	$(BIN)/python -m crossdock.db.lint
 	cargo fmt --check
-	cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
+	cargo clippy --quiet --locked --workspace --all-targets --all-features -- -D warnings
 
 fmt: setup ## format Python and Rust
 	$(BIN)/ruff format .

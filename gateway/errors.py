@@ -61,7 +61,7 @@ def _refused(request: AnyRequest, error: Any) -> Answer:
 
 
 def _unavailable(request: AnyRequest, error: Any) -> Answer:
-    _log.warning("request_unavailable", path=request.scope["path"], exc_info=error)
+    _log.warning("request_unavailable", path=request.scope["path"], reason=str(error))
     # The class's own words: the message may name hosts, roles and statements.
     detail = (type(error).__doc__ or "").strip()
     problem = problems.problem(503, error.problem, detail, instance=request.scope["path"])

@@ -20,8 +20,10 @@ from crossdock.telemetry import metrics
 from gateway.asgi import Answer, Receive, Scope, Send, answer, problem
 from gateway.body import Bodies
 from proto import subjects
+from proto.settings import SourceSettings
 
 PREFIX: Final = "/in/"
+_TOKEN: Final = slice(len(PREFIX), None)
 
 _ALLOW: Final = (b"allow", b"GET, POST")
 _CHALLENGE: Final = (b"www-authenticate", b"Signature")
@@ -32,13 +34,10 @@ _ACCEPTED: Final = answer(202, "application/json", b"").start
 _UNKNOWN: Final = problem(404, "unknown-source", "No source has this address.")
 _METHOD: Final = problem(405, "method-not-allowed", "Webhooks are sent with POST.", _ALLOW)
 _SUSPENDED: Final = problem(403, "tenant-suspended", "This tenant is suspended.")
-_STATES: Final[dict[tuple[str, str], Answer | None]] = {
-    ("active", "active"): None,
-    ("active", "paused"): problem(403, "source-paused", "This source is paused."),
-    ("active", "disabled"): problem(403, "source-disabled", "This source is disabled."),
+_INACTIVE: Final = {
+    "paused": problem(403, "source-paused", "This source is paused."),
+    "disabled": problem(403, "source-disabled", "This source is disabled."),
 }
-"""What a source answers in each state, of its tenant and its own."""
-
 _AGAIN: Final = "The webhook was not accepted; send it again."
 
 NOTE_EVERY_S: Final = 5.0
@@ -56,6 +55,14 @@ class Directory(Protocol):
         """Return the source of a token that is not in memory, or `None` when there is none."""
 
 
+class _Answered(Exception):  # noqa: N818 - not an error, but the end of a request
+    """The request has another end than a stored webhook."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__()
+        self.answer = answer
+
+
 class Ingest:
     """The ASGI application below `/in/`."""
 
@@ -68,7 +75,8 @@ class Ingest:
         self._public_url = settings.public_url.rstrip("/")
         self._bodies = Bodies(settings.body_timeout_s)
         self._subjects: dict[int, str] = {}
-        self._accepted = 0
+        self._took: list[float] = []
+        """Seconds that each webhook accepted since the last tick took."""
         self._refused: Counter[str] = Counter()
         self._noted_at = -math.inf
 
@@ -76,67 +84,67 @@ class Ingest:
         """Answer one request."""
         began = time.perf_counter()
         try:
-            taken = await self._take(scope, receive)
-            if isinstance(taken, Answer):
-                await taken.send_to(send)
-                return
-            await self._publisher.publish(taken)
+            if scope["method"] != "POST":
+                raise _Answered(await self._ask(scope))
+            source = self._directory.get(scope["path"][_TOKEN]) or await self._look_up(scope)
+            settings = source.settings
+            if settings.source_state != "active" or settings.tenant_state != "active":
+                raise _Answered(self._closed(settings))
+            headers = scope["headers"]
+            limit = settings.max_body_bytes
+            if not 0 < limit <= self._max_body_bytes:
+                limit = self._max_body_bytes
+            body = await self._bodies.read(receive, native.content_length(headers), limit)
+            url = self._public_url + scope["path"]
+            if scope["query_string"]:
+                url = f"{url}?{scope['query_string'].decode('latin-1')}"
+            message = native.take_webhook(
+                source.native,
+                self._subjects.get(settings.shard) or self._subject(settings.shard),
+                (settings.tenant_id, settings.source_id),
+                url,
+                headers,
+                body,
+                time.time(),
+            )
+            if not isinstance(message, native.Message):
+                raise _Answered(self._not_taken(message, source.native, scope, body))
+            text = message.answer
+            stored = self._publisher.publish(message)
+            # Nothing of the webhook is kept here while the broker is waited for.
+            del body, message
+            await stored
+        except _Answered as early:
+            await early.answer.send_to(send)
         except (Refused, Unavailable) as error:
             await self._refusal(error).send_to(send)
-            return
-        await send(_ACCEPTED)
-        await send({"type": "http.response.body", "body": taken.answer})
-        self._accepted += 1
-        metrics.INGEST_SECONDS.tally(time.perf_counter() - began)
+        else:
+            await send(_ACCEPTED)
+            await send({"type": "http.response.body", "body": text})
+            self._took.append(time.perf_counter() - began)
 
-    async def _take(self, scope: Scope, receive: Receive) -> native.Message | Answer:
-        """Return the webhook, verified and ready to publish; or what to answer instead.
-
-        Raises:
-            Refused: the body can't be had.
-            Unavailable: nobody knows at the moment whether there is such a source.
-        """
-        if scope["method"] != "POST":
-            return await self._ask(scope)
-        token = scope["path"][len(PREFIX) :]
-        source = self._directory.get(token) or await self._directory.lookup(token)
+    async def _look_up(self, scope: Scope) -> PreparedSource:
+        """Return a source that is not in memory."""
+        source = await self._directory.lookup(scope["path"][_TOKEN])
         if source is None:
-            return self._count("unknown-source", _UNKNOWN)
-        settings = source.settings
-        closed = _STATES.get((settings.tenant_state, settings.source_state), _SUSPENDED)
-        if closed is not None:
-            return self._count("inactive", closed)
-        headers = scope["headers"]
-        limit = settings.max_body_bytes
-        if not 0 < limit <= self._max_body_bytes:
-            limit = self._max_body_bytes
-        body = await self._bodies.read(receive, native.content_length(headers), limit)
-        taken = native.take_webhook(
-            source.native,
-            self._subjects.get(settings.shard) or self._subject(settings.shard),
-            (settings.tenant_id, settings.source_id),
-            self._url(scope),
-            headers,
-            body,
-            time.time(),
-        )
-        if isinstance(taken, native.Message):
-            return taken
-        return self._other(taken, source.native, scope, body)
+            raise _Answered(self._count("unknown-source", _UNKNOWN))
+        return source
 
     async def _ask(self, scope: Scope) -> Answer:
         """Answer a handshake, which is all that GET is for."""
         if scope["method"] != "GET":
             return self._count("method-not-allowed", _METHOD)
-        token = scope["path"][len(PREFIX) :]
-        source = self._directory.get(token) or await self._directory.lookup(token)
-        if source is None:
-            return self._count("unknown-source", _UNKNOWN)
+        source = self._directory.get(scope["path"][_TOKEN]) or await self._look_up(scope)
         query = scope["query_string"]
         words = source.native.handshake("GET", query, scope["headers"], b"", time.time())
         return self._count("method-not-allowed", _METHOD) if words is None else answer(200, *words)
 
-    def _other(
+    def _closed(self, settings: SourceSettings) -> Answer:
+        if settings.tenant_state != "active":
+            return self._count("tenant-suspended", _SUSPENDED)
+        return self._count("source-inactive", _INACTIVE.get(settings.source_state, _UNKNOWN))
+
+    def _not_taken(
         self, verdict: native.Verdict, handle: native.Source, scope: Scope, body: bytes
     ) -> Answer:
         """Answer a handshake, or say which check failed."""
@@ -173,12 +181,6 @@ class Ingest:
         self._refused[reason] += 1
         return done
 
-    def _url(self, scope: Scope) -> str:
-        """Return the public URL of this request, which some providers sign."""
-        query = scope["query_string"]
-        url: str = self._public_url + scope["path"]
-        return f"{url}?{query.decode('latin-1')}" if query else url
-
     def _subject(self, shard: int) -> str:
         subject = self._subjects[shard] = subjects.ingest(shard)
         return subject
@@ -186,8 +188,9 @@ class Ingest:
     def tick(self, now: float) -> None:
         """Do what is due now and then: end slow bodies, hand over what was counted."""
         self._bodies.tick(now)
-        metrics.INGEST_ACCEPTED.inc(self._accepted)
-        self._accepted = 0
+        metrics.INGEST_ACCEPTED.inc(len(self._took))
+        metrics.INGEST_SECONDS.tally_all(self._took)
+        self._took.clear()
         for reason, count in self._refused.items():
             metrics.INGEST_REFUSED.labels(reason).inc(count)
         self._refused.clear()

@@ -17,9 +17,6 @@ from crossdock.errors import Invalid, Malformed, TimedOut, UnsupportedMediaType,
 MAX_BODY_BYTES: Final = 256 * 1024
 """Of a request to the REST API; nothing that is written here comes near it."""
 
-BODY_TIMEOUT_S: Final = 10.0
-"""For the whole body: the server itself would wait for a stalled sender for ever."""
-
 JSON: Final = "application/json"
 MERGE_PATCH: Final = "application/merge-patch+json"
 
@@ -39,14 +36,14 @@ class ApiRequest(Request[None, Principal, State]):
         return self.auth.tenant_id
 
     async def body(self) -> bytes:
-        """Return the body.
+        """Return the body; the server itself would wait for a stalled sender for ever.
 
         Raises:
             TimedOut: it did not arrive in time.
             Malformed: the sender went away in the middle of it.
         """
         try:
-            async with asyncio.timeout(BODY_TIMEOUT_S):
+            async with asyncio.timeout(self.app.state.body_timeout_s):
                 return await super().body()
         except TimeoutError as error:
             raise TimedOut from error

@@ -55,7 +55,13 @@ def create_rest(settings: Settings, runtime: Runtime) -> Litestar:
         before_send=[security_headers.headers_for(public_url)],
         exception_handlers={Exception: to_problem},
         dependencies=_dependencies(settings, runtime),
-        state=State({"cursors": _cursors(settings), "public_url": public_url}),
+        state=State(
+            {
+                "body_timeout_s": settings.gateway.body_timeout_s,
+                "cursors": _cursors(settings),
+                "public_url": public_url,
+            }
+        ),
         openapi_config=openapi.config(),
         logging_config=None,
     )

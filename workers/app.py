@@ -160,6 +160,7 @@ async def _delivering(
             yield
         finally:
             flow.stop()
+            dispatcher.stop()
             await asyncio.wait({persisting}, timeout=worker.drain_grace_s / 2)
             await give_back(consumer)
             if not await dispatcher.drain(worker.drain_grace_s / 2):

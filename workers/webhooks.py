@@ -33,7 +33,7 @@ from workers.announce import announce
 from workers.errors import patiently
 
 FETCH_WITHIN_S: Final = 1.0
-MORE_TIME_EVERY_S: Final = 20.0
+MORE_TIME_EVERY_S: Final = 5.0
 """Well below the consumer's ack wait."""
 LANES: Final = 2
 """Batches under way: one decodes and announces while the other is in the database."""

@@ -14,7 +14,6 @@ transaction and one commit for every kind:
 """
 
 import argparse
-import asyncio
 import cProfile
 import os
 import pstats

@@ -8,9 +8,9 @@ from the last revision seen. See `docs/decisions/` for the measurements.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn, TypeVar
 
 import msgspec
 import structlog
@@ -28,7 +28,6 @@ from nats.js.api import (
 from nats.js.errors import APIError, NotFoundError
 
 from crossdock.bus.connection import Bus, as_unavailable
-from crossdock.cancellation import heed_cancellation
 from crossdock.errors import BrokerUnavailable
 
 HEARTBEAT_S: Final = 0.2
@@ -42,6 +41,8 @@ RETRY_S: Final = (0.05, 0.1, 0.25)
 FORGET_AFTER_S: Final = 5.0
 """When the server drops a consumer that lost its watcher."""
 WRONG_REVISION: Final = (10071, 10164)
+
+Answer = TypeVar("Answer")
 
 log = structlog.get_logger(__name__)
 
@@ -91,21 +92,23 @@ class Bucket:
         )
         with as_unavailable():
             try:
-                await self.js.stream_info(self.stream)
+                await _answer(self.js.stream_info(self.stream))
             except NotFoundError:
-                await self.js.add_stream(config)
+                await _answer(self.js.add_stream(config))
 
     async def state(self) -> BucketState:
         """Return which bucket this is and its last revision."""
         with as_unavailable():
-            info = await self.js.stream_info(self.stream)
+            info = await _answer(self.js.stream_info(self.stream))
         return BucketState(identity=str(info.created), last_revision=info.state.last_seq)
 
     async def get(self, key: str) -> Entry | None:
         """Return a key's value, or `None` when it has none or was deleted."""
         with as_unavailable():
             try:
-                found = await self.js.get_msg(self.stream, subject=self.prefix + key, direct=True)
+                found = await _answer(
+                    self.js.get_msg(self.stream, subject=self.prefix + key, direct=True)
+                )
             except NotFoundError:
                 return None
         if not found.data or found.seq is None:
@@ -123,8 +126,10 @@ class Bucket:
         headers = None if after is None else {"Nats-Expected-Last-Subject-Sequence": str(after)}
         with as_unavailable():
             try:
-                ack = await self.js.publish(
-                    self.prefix + key, value, timeout=PUT_TIMEOUT_S, headers=headers
+                ack = await _answer(
+                    self.js.publish(
+                        self.prefix + key, value, timeout=PUT_TIMEOUT_S, headers=headers
+                    )
                 )
             except APIError as error:
                 if error.err_code in WRONG_REVISION:
@@ -180,7 +185,6 @@ class Watch:
                 if not failures:
                     log.warning("watch_waits", stream=self._bucket.stream, error=str(error))
                 failures += 1
-            heed_cancellation()
             await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])
 
     @asynccontextmanager
@@ -230,7 +234,7 @@ class Watch:
             num_replicas=1,
         )
         with as_unavailable():
-            return await self._bucket.js.add_consumer(self._bucket.stream, config)
+            return await _answer(self._bucket.js.add_consumer(self._bucket.stream, config))
 
     async def _until_broken(self) -> None:
         """Return when the session is deaf, has a gap, or the connection is lost."""
@@ -289,3 +293,12 @@ def positions(reply: str) -> tuple[int, int, int]:
     tokens = reply.split(".")
     first = 5 if len(tokens) == 9 else 7  # noqa: PLR2004 - the short form has nine tokens
     return int(tokens[first]), int(tokens[first + 1]), int(tokens[first + 3])
+
+
+async def _answer(request: Coroutine[Any, Any, Answer]) -> Answer:
+    """Wait for a reply where a cancellation can't be lost.
+
+    nats-py awaits each reply with `asyncio.wait_for`, which before Python 3.12 swallows a
+    cancellation that comes in the same turn of the loop as the reply: what was to end runs on.
+    """
+    return await asyncio.shield(asyncio.ensure_future(request))

@@ -29,7 +29,7 @@ OLDEST_SERVER: Final = (2, 12, 3)
 DUPLICATE_WINDOW_S: Final = 120.0
 """How long the broker knows a message's id; the ledger in PostgreSQL knows it for good."""
 
-ACK_WAIT_S: Final = 60.0
+ACK_WAIT_S: Final = 20.0
 """Far longer than a batch takes to persist; a worker that died is noticed after this."""
 
 MAX_ACK_PENDING: Final = 20_000

@@ -8,6 +8,7 @@ import typer
 from crossdock import config
 from crossdock.config import WorkerRole
 from crossdock.errors import ConfigurationError
+from crossdock.secrets.seal import Sealer
 
 
 def worker(
@@ -28,6 +29,8 @@ def worker(
         settings = msgspec.structs.replace(
             settings, worker=msgspec.structs.replace(settings.worker, roles=chosen)
         )
+    if "webhooks" in settings.worker.roles:
+        Sealer.from_text(settings.keys.destinations, setting="CROSSDOCK_KEYS__DESTINATIONS")
     from workers.app import run  # noqa: PLC0415 - wrong settings are told before all this is loaded
 
     run(settings)

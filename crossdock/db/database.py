@@ -42,7 +42,9 @@ class Database:
     async def open(cls, settings: DatabaseSettings, roles: Collection[DatabaseRole]) -> Self:
         """Return a database for these roles. It may be away: nothing connects yet."""
         app = engine_of(settings, "app") if "app" in roles else None
-        pools = {role: await pool_of(settings, role) for role in roles if role in _POOLS}
+        pools: dict[str, asyncpg.Pool] = {
+            role: await pool_of(settings, role) for role in roles if role in _POOLS
+        }
         return cls(settings, app, pools)
 
     async def close(self) -> None:

@@ -137,10 +137,10 @@ def _config() -> Config:
 async def _settle(connection: AsyncConnection, shard: int) -> None:
     """Write down which shard this database is, once."""
     await connection.execute(
-        text(f"INSERT INTO {SCHEMA}.home (shard) VALUES (:shard) ON CONFLICT DO NOTHING"),
+        text("INSERT INTO crossdock.home (shard) VALUES (:shard) ON CONFLICT DO NOTHING"),
         {"shard": shard},
     )
-    found = await connection.scalar(text(f"SELECT shard FROM {SCHEMA}.home"))
+    found = await connection.scalar(text("SELECT shard FROM crossdock.home"))
     await connection.commit()
     if found != shard:
         raise ConfigurationError(f"This database is shard {found}, not {shard}.")

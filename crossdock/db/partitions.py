@@ -111,9 +111,7 @@ async def ensure_ahead(
     return made
 
 
-async def _make(
-    connection: asyncpg.Connection, parent: str, low: datetime, high: datetime
-) -> str:
+async def _make(connection: asyncpg.Connection, parent: str, low: datetime, high: datetime) -> str:
     """Make one partition, and move into it what the default one holds of its range."""
     first, after = ids.floor(low), ids.floor(high)
     inside = f"FROM crossdock.{parent} WHERE id >= $1 AND id < $2"

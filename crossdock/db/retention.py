@@ -108,16 +108,20 @@ async def _retire(
     await connection.execute(f"INSERT INTO crossdock.{fresh} {kept}", *arguments)
     try:
         async with connection.transaction():
-            return [await _swap(connection, parent, partition, fresh, kept, keep_dead)]
+            done = await _swap(
+                connection, parent, partition, fresh=fresh, kept=kept, keep_dead=keep_dead
+            )
     except asyncpg.LockNotAvailableError:
         log.warning("partition_busy", name=partition.name)
         return []
+    return [done]
 
 
 async def _swap(
     connection: asyncpg.Connection,
     parent: str,
     partition: Partition,
+    *,
     fresh: str,
     kept: str,
     keep_dead: UUID,

@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import CheckConstraint, Column, DateTime, LargeBinary, MetaData, Table, Uuid, text
 from sqlalchemy.engine import Dialect
+from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeDecorator
 
 SCHEMA: Final = "crossdock"
@@ -72,18 +73,13 @@ def decode_headers(stored: bytes) -> list[tuple[str, str]]:
     return _headers.decode(stored)
 
 
-def tenant_table(name: str, *items: Any, audit: str, **info: Any) -> Table:
+def tenant_table(name: str, *items: SchemaItem, audit: str, **info: Any) -> Table:
     """Return a table whose rows belong to one tenant each: its primary key leads with it."""
-    tenant = Column("tenant_id", Uuid, primary_key=True, nullable=False)
-    options = {"postgresql_partition_by": "RANGE (id)"} if info.get("partitioned") else {}
-    return Table(
-        name,
-        metadata,
-        tenant,
-        *items,
-        info={"tenant": "tenant_id", "audit": audit, **info},
-        **options,
-    )
+    tenant: Column[Any] = Column("tenant_id", Uuid, primary_key=True, nullable=False)
+    options: dict[str, Any] = {"info": {"tenant": "tenant_id", "audit": audit, **info}}
+    if info.get("partitioned"):
+        options["postgresql_partition_by"] = "RANGE (id)"
+    return Table(name, metadata, tenant, *items, **options)
 
 
 def key(name: str = "id") -> Column[Any]:

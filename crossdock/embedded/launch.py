@@ -25,9 +25,12 @@ def main(parent: str, death_signal: str, uid: str, gid: str, lifeline: str, *pro
     os.umask(0o077)
     prctl = None if parent == "-" else _prctl()  # before our rights to read the library are gone
     if uid != "-":
-        os.setgroups([])
-        os.setgid(int(gid))
-        os.setuid(int(uid))
+        try:
+            os.setgroups([])
+            os.setgid(int(gid))
+            os.setuid(int(uid))
+        except PermissionError:
+            sys.exit("Root may not become another user here: start as a normal user.")
     if prctl is not None:
         _die_with_parent(prctl, int(death_signal), int(parent))
     if lifeline != "-":

@@ -17,8 +17,8 @@ import structlog
 
 from crossdock.bus.connection import Bus
 from crossdock.bus.kv import Bucket, Entry, Watch
-from crossdock.cancellation import heed_cancellation
 from crossdock.db.database import Database
+from crossdock.endless import together
 from crossdock.errors import BrokerUnavailable, DatabaseUnavailable, Unavailable
 from crossdock.inbound.lookup import Lookups
 from crossdock.inbound.prepared import PreparedSource
@@ -116,10 +116,7 @@ class SourceDirectory:
     async def run(self) -> NoReturn:
         """Keep the copy current until cancelled."""
         self._poll_at = time.monotonic() + MISSED_S
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._watch.run())
-            group.create_task(self._supervise())
-        raise AssertionError  # its tasks never end by themselves
+        await together(self._watch.run(), self._supervise())
 
     async def _supervise(self) -> NoReturn:
         while True:
@@ -131,7 +128,6 @@ class SourceDirectory:
             if self.falls_back and time.monotonic() >= self._poll_at:
                 away = not await self._catch_up()
                 self._poll_at = time.monotonic() + (AWAY_POLL_S if away else POLL_S)
-            heed_cancellation()
             await asyncio.sleep(TICK_S)
 
     @property

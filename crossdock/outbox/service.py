@@ -15,8 +15,8 @@ import structlog
 
 from crossdock.bus.connection import Bus
 from crossdock.bus.kv import Bucket
-from crossdock.cancellation import heed_cancellation
 from crossdock.db.database import Database
+from crossdock.endless import together
 from crossdock.errors import Unavailable
 from crossdock.inbound.snapshots import Snapshots
 from crossdock.outbox import current, store
@@ -64,11 +64,7 @@ class Drainer:
 
     async def run(self) -> NoReturn:
         """Drain until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._mirror.watch.run())
-            group.create_task(self._listen())
-            group.create_task(self._loop())
-        raise AssertionError  # its tasks never end by themselves
+        await together(self._mirror.watch.run(), self._listen(), self._loop())
 
     async def _loop(self) -> NoReturn:
         while True:
@@ -83,7 +79,6 @@ class Drainer:
                 if self._away:
                     log.info("outbox_drains")
                 self._away = False
-            heed_cancellation()
             with suppress(TimeoutError):
                 async with asyncio.timeout(BEAT_S):
                     await self._wake.wait()
@@ -144,20 +139,21 @@ class Drainer:
         return strangers
 
     async def _publish(self, snapshots: Snapshots) -> None:
-        """Put snapshots, many at a time; the first failure ends it, for the broker is away then."""
+        """Put snapshots, many at a time.
+
+        Raises:
+            BrokerUnavailable: not all of them could be put.
+        """
         waiting = iter(snapshots.items())
 
         async def put_waiting() -> None:
             for key, settings in waiting:
-                heed_cancellation()
                 await self._mirror.publish(key, settings)
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(PUTS_AT_ONCE, len(snapshots))):
-                    group.create_task(put_waiting())
-        except* Unavailable as errors:
-            raise errors.exceptions[0] from None
+        putting = (put_waiting() for _ in range(min(PUTS_AT_ONCE, len(snapshots))))
+        for failure in await asyncio.gather(*putting, return_exceptions=True):
+            if failure is not None:
+                raise failure
 
     async def _listen(self) -> NoReturn:
         """Wake the loop at each commit to the outbox; the poll covers what this misses."""

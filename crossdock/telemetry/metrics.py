@@ -3,7 +3,7 @@
 Labels are few and bounded: never a tenant, a subject or anything else that a sender can choose.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from typing import Any, Final
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -28,6 +28,16 @@ class TalliedHistogram(Histogram):
         """Count a value, or several that are the same, in memory."""
         self._tally[bisect_left(self._upper_bounds, seconds)] += count
         self._tally_sum += seconds * count
+
+    def tally_all(self, seconds: list[float]) -> None:
+        """Count many values at once, which is several times cheaper than one by one."""
+        seconds.sort()
+        counted = 0
+        for index, bound in enumerate(self._upper_bounds):
+            reached = bisect_right(seconds, bound, counted)
+            self._tally[index] += reached - counted
+            counted = reached
+        self._tally_sum += sum(seconds)
 
     def hand_over(self) -> None:
         """Add what was tallied to what is exposed."""

@@ -112,6 +112,8 @@ CALLS: Final = {
 }
 
 
+COMMANDS: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
+
 NEW_ROWS: Final = "crossdock.new_key, crossdock.new_event, crossdock.new_delivery"
 
 
@@ -150,9 +152,9 @@ def _bound(role: str, rights: dict[str, str], bound: str | None) -> list[str]:
         column = "id" if table == "tenants" else "tenant_id"
         rows = "true" if bound is None else f"{column} {bound}"
         found.append(f"GRANT {privileges} ON crossdock.{table} TO crossdock_{role}")
-        for command in ("SELECT", "INSERT", "UPDATE", "DELETE"):
-            if command in privileges:
-                found.append(_policy(role, table, command, rows))
+        found += [
+            _policy(role, table, command, rows) for command in COMMANDS if command in privileges
+        ]
     return found
 
 

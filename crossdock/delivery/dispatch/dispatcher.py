@@ -151,14 +151,18 @@ class Dispatcher:
             tasks.create_task(self._claim_forever())
             tasks.create_task(self._refresh_forever())
 
-    async def drain(self, grace_s: float) -> bool:
-        """Start nothing new, give back what waits, finish what flies; tell whether all landed.
-
-        `run` must still be running: it writes the results.
-        """
+    def stop(self) -> None:
+        """Start nothing new, and give back what waits for its turn."""
         self._is_draining = True
         for key in self._lines.waiting_keys():
             self._give_back(key, 0.0)
+
+    async def drain(self, grace_s: float) -> bool:
+        """Stop, finish what flies, and write it down; tell whether all of it landed in time.
+
+        `run` must still be running: it writes the results.
+        """
+        self.stop()
         flights = set(self._flights)
         if flights:
             await asyncio.wait(flights, timeout=grace_s)

@@ -1,4 +1,7 @@
-"""What crosses the boundary of persisting: what arrived, and what became of it."""
+"""What crosses the boundary of persisting: what arrived, and what became of it.
+
+None of these can be part of a cycle, so the garbage collector is told to leave them alone.
+"""
 
 from typing import Final
 from uuid import UUID
@@ -9,11 +12,10 @@ from crossdock.db.uuids import uuid_of
 from crossdock.delivery.model import Cargo, Leased
 from proto.ingest import Ingested
 
-
 HASH_BYTES: Final = 16
 
 
-class Arrival(msgspec.Struct, frozen=True):
+class Arrival(msgspec.Struct, frozen=True, gc=False):
     """One message of INGEST, decoded, with its ids as the database takes them."""
 
     message: Ingested
@@ -22,6 +24,9 @@ class Arrival(msgspec.Struct, frozen=True):
     tenant_id: UUID
     event_id: UUID
     source_id: UUID
+    key: bytes
+    """Equal for duplicates, and the order in which every worker takes its locks: tenant, source,
+    and the dedupe hash, or the event's own id where its source does without."""
 
     @classmethod
     def of(cls, message: Ingested, stream_seq: int) -> "Arrival":
@@ -30,37 +35,48 @@ class Arrival(msgspec.Struct, frozen=True):
         Raises:
             ValueError: one of its ids is none.
         """
-        if message.dedupe is not None and len(message.dedupe) != HASH_BYTES:
-            raise ValueError(f"a dedupe hash of {len(message.dedupe)} bytes")
+        dedupe = message.dedupe
+        if dedupe is None:
+            last = b"\0" + message.event_id
+        elif len(dedupe) == HASH_BYTES:
+            last = b"\1" + dedupe
+        else:
+            raise ValueError(f"a dedupe hash of {len(dedupe)} bytes")
         return cls(
             message,
             stream_seq,
             uuid_of(message.tenant_id),
             uuid_of(message.event_id),
             uuid_of(message.source_id),
+            message.tenant_id + message.source_id + last,
         )
 
+    @property
+    def is_keyed(self) -> bool:
+        """Whether the ledger decides if it is new."""
+        return self.message.dedupe is not None
 
-class Stored(msgspec.Struct, frozen=True):
+
+class Stored(msgspec.Struct, frozen=True, gc=False):
     """It is a new event, and its deliveries are under way."""
 
     event_id: UUID
 
 
-class Redelivered(msgspec.Struct, frozen=True):
+class Redelivered(msgspec.Struct, frozen=True, gc=False):
     """This very message was stored before; its deliveries are, too. Announce it again, and ack."""
 
     event_id: UUID
 
 
-class Duplicate(msgspec.Struct, frozen=True):
+class Duplicate(msgspec.Struct, frozen=True, gc=False):
     """The sender had sent it before, under another id, which now leads to the original."""
 
     event_id: UUID
     original: UUID
 
 
-class Poison(msgspec.Struct, frozen=True):
+class Poison(msgspec.Struct, frozen=True, gc=False):
     """It can never be stored."""
 
     reason: str
@@ -95,7 +111,7 @@ class Route(msgspec.Struct, frozen=True):
         return not (self.source_ids or self.event_types)
 
 
-class Planned(msgspec.Struct, frozen=True):
+class Planned(msgspec.Struct, frozen=True, gc=False):
     """A delivery to be inserted."""
 
     id: UUID

@@ -34,30 +34,22 @@ class Sorted(msgspec.Struct, frozen=True):
 
 
 def sort(batch: Sequence[Arrival]) -> Sorted:
-    """Sort a batch by ledger key; of several with one key or one id, the first arrived wins."""
+    """Sort a batch by key; of several with one key, or one id, the first that arrived wins."""
+    firsts: list[int] = []
     echoes: dict[int, int] = {}
-    seen: dict[object, int] = {}
-    order: list[tuple[bytes, bytes, bytes, bytes, int]] = []
-    for position, arrival in enumerate(batch):
+    by_id: dict[bytes, int] = {}
+    by_key: dict[bytes, int] = {}
+    for at, arrival in enumerate(batch):
         message = arrival.message
-        first = seen.setdefault((message.tenant_id, message.event_id), position)
-        if first == position and message.dedupe is not None:
-            key = (message.tenant_id, message.source_id, message.dedupe)
-            first = seen.setdefault(key, position)
-        if first != position:
-            echoes[position] = first
-            continue
-        order.append(
-            (
-                message.tenant_id,
-                message.source_id,
-                message.dedupe or b"",
-                message.event_id,
-                position,
-            )
-        )
-    order.sort()
-    return Sorted([entry[-1] for entry in order], echoes)
+        first = by_id.setdefault(message.tenant_id + message.event_id, at)
+        if first == at:
+            first = by_key.setdefault(arrival.key, at)
+        if first == at:
+            firsts.append(at)
+        else:
+            echoes[at] = first
+    firsts.sort(key=lambda at: batch[at].key)
+    return Sorted(firsts, echoes)
 
 
 def echo(arrival: Arrival, first: Arrival, outcome: Outcome) -> Outcome:
@@ -67,6 +59,8 @@ def echo(arrival: Arrival, first: Arrival, outcome: Outcome) -> Outcome:
     if arrival.event_id == first.event_id:
         return outcome if isinstance(outcome, Duplicate) else Redelivered(first.event_id)
     original = outcome.original if isinstance(outcome, Duplicate) else first.event_id
+    if original == arrival.event_id:  # the first of its kind was a duplicate of this very event
+        return Redelivered(original)
     return Duplicate(arrival.event_id, original)
 
 
@@ -75,10 +69,10 @@ def plan(
     routes: Mapping[UUID, Sequence[Route]],
     random: Callable[[int], bytes],
 ) -> list[Planned]:
-    """Return the deliveries of new events: one for each destination that wants it.
+    """Return the deliveries of events: one for each destination that wants it.
 
     Args:
-        arrivals: what is new.
+        arrivals: what is, or may be, new.
         routes: the destinations of each tenant.
         random: returns so many random bytes.
     """
@@ -101,6 +95,9 @@ def plan(
 
 
 def delivery_id(event_id: bytes, chance: bytes) -> UUID:
-    """Return an id for a delivery of an event, with the event's time: they share a partition."""
+    """Return an id for a delivery of an event; it shares the event's upper half.
+
+    So both are in partitions of the same time, and the primary key finds the one by the other.
+    """
     variant = chance[0] & _BELOW_VARIANT | _VARIANT
     return uuid_of(event_id[:_TIME_BYTES] + bytes((variant,)) + chance[1:])

@@ -1,9 +1,10 @@
 """The use case: a batch of accepted webhooks, durable and matched in one transaction."""
 
+import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -31,6 +32,9 @@ from proto import ingest
 log = structlog.get_logger(__name__)
 
 UNKNOWN_TENANT: Final = "the tenant is not on this shard"
+
+Answer = TypeVar("Answer")
+Work = TypeVar("Work")
 
 
 def decode(data: bytes, stream_seq: int) -> Arrival | Poison:
@@ -98,59 +102,61 @@ class Persister:
     async def _together(self, batch: Sequence[Arrival]) -> Persisted:
         """Store a batch in one transaction."""
         ordered = rules.sort(batch)
-        tenants = {batch[position].tenant_id for position in ordered.firsts}
         now = self._clock()
         lease = ids.new(now)
+        tenants = {batch[at].tenant_id for at in ordered.firsts}
         async with self._database.batch("ingest", tenants) as conn:
             routes = await self._routes.of(conn, tenants)
-            outcomes = await self._claim(conn, batch, ordered.firsts, routes)
-            fresh = [batch[at] for at, outcome in outcomes.items() if isinstance(outcome, Stored)]
-            planned = rules.plan(fresh, routes, self._random)
-            if planned:
-                await store.add_deliveries(conn, planned, lease=lease, lease_s=self._lease_s)
+            outcomes: dict[int, Outcome] = {
+                at: Poison(UNKNOWN_TENANT)
+                for at in ordered.firsts
+                if batch[at].tenant_id not in routes
+            }
+            here = [at for at in ordered.firsts if at not in outcomes]
+            known, planned = await _meanwhile(
+                _add_events(conn, batch, here),
+                lambda: rules.plan((batch[at] for at in here), routes, self._random),
+            )
+            if known:
+                stored = {batch[at].event_id for at in here if at not in known}
+                planned = [one for one in planned if one.arrival.event_id in stored]
+            outcomes |= known
+            outcomes |= {at: Stored(batch[at].event_id) for at in here if at not in known}
             for at, first in ordered.echoes.items():
                 outcomes[at] = rules.echo(batch[at], batch[first], outcomes[first])
-            aliases = {
-                (batch[at].tenant_id, outcome.event_id): outcome.original
-                for at, outcome in outcomes.items()
-                if isinstance(outcome, Duplicate)
-            }
-            if aliases:
-                await store.add_aliases(conn, aliases)
-        leased = [_leased(one, lease, now + self._lease_s) for one in planned if one.is_open]
+            await _add_aliases(conn, batch, outcomes)
+            _, leased = await _meanwhile(
+                store.add_deliveries(conn, planned, lease=lease, lease_s=self._lease_s),
+                lambda: [
+                    _leased(one, lease, now + self._lease_s) for one in planned if one.is_open
+                ],
+            )
         return Persisted(
             [outcomes[at] for at in range(len(batch))], leased, len(planned) - len(leased)
         )
 
-    async def _claim(
-        self,
-        conn: Any,
-        batch: Sequence[Arrival],
-        positions: Sequence[int],
-        routes: Mapping[UUID, object],
-    ) -> dict[int, Outcome]:
-        """Tell the new from the known, by the ledger or by their own ids; insert the new."""
-        outcomes: dict[int, Outcome] = {
-            at: Poison(UNKNOWN_TENANT) for at in positions if batch[at].tenant_id not in routes
+
+async def _add_events(
+    conn: Any, batch: Sequence[Arrival], positions: Sequence[int]
+) -> dict[int, Outcome]:
+    """Insert what is new, by the ledger or by its own id; return what became of the rest."""
+    known: dict[int, Outcome] = {}
+    keyed = [at for at in positions if batch[at].is_keyed]
+    if keyed:
+        claimed = await store.claim(conn, [batch[at] for at in keyed])
+        if len(claimed) < len(keyed):
+            known = await _known(
+                conn, batch, [at for at in keyed if batch[at].event_id not in claimed]
+            )
+        if claimed:
+            await store.add_events(conn, [batch[at] for at in keyed if at not in known])
+    if len(keyed) < len(positions):
+        unkeyed = [at for at in positions if not batch[at].is_keyed]
+        added = await store.add_unkeyed(conn, [batch[at] for at in unkeyed])
+        known |= {
+            at: Redelivered(batch[at].event_id) for at in unkeyed if batch[at].event_id not in added
         }
-        here = [at for at in positions if at not in outcomes]
-        keyed = [at for at in here if batch[at].message.dedupe is not None]
-        if keyed:
-            claimed = await store.claim(conn, [batch[at] for at in keyed])
-            known = [at for at in keyed if batch[at].event_id not in claimed]
-            if known:
-                outcomes |= await _known(conn, batch, known)
-            new = [at for at in keyed if at not in outcomes]
-            if new:
-                await store.add_events(conn, [batch[at] for at in new])
-            outcomes |= {at: Stored(batch[at].event_id) for at in new}
-        if len(keyed) < len(here):
-            unkeyed = [at for at in here if batch[at].message.dedupe is None]
-            added = await store.add_unkeyed(conn, [batch[at] for at in unkeyed])
-            for at in unkeyed:
-                event_id = batch[at].event_id
-                outcomes[at] = Stored(event_id) if event_id in added else Redelivered(event_id)
-        return outcomes
+    return known
 
 
 async def _known(
@@ -162,26 +168,53 @@ async def _known(
         for at in positions
     }
     owners = await store.owners(conn, keys.values())
-    outcomes: dict[int, Outcome] = {}
+    known: dict[int, Outcome] = {}
     for at, key in keys.items():
         owner, own = owners.get(key), batch[at].event_id
         if owner is None:  # its event went with its partition between the two statements
             raise DatabaseUnavailable("The ledger changed meanwhile.")
-        outcomes[at] = Redelivered(own) if owner == own else Duplicate(own, owner)
-    return outcomes
+        known[at] = Redelivered(own) if owner == own else Duplicate(own, owner)
+    return known
+
+
+async def _add_aliases(
+    conn: Any, batch: Sequence[Arrival], outcomes: Mapping[int, Outcome]
+) -> None:
+    """Let every id that was ever answered with 202 lead to its event."""
+    aliases = {
+        (batch[at].tenant_id, outcome.event_id): outcome.original
+        for at, outcome in outcomes.items()
+        if isinstance(outcome, Duplicate)
+    }
+    if aliases:
+        await store.add_aliases(conn, aliases)
 
 
 def _leased(planned: Planned, lease: UUID, lease_ends: float) -> tuple[Leased, Cargo]:
     """Return a delivery that may be attempted at once, and what it carries."""
     arrival, message = planned.arrival, planned.arrival.message
     leased = Leased(
-        tenant_id=arrival.tenant_id,
-        id=planned.id,
-        event_id=arrival.event_id,
-        destination_id=planned.destination_id,
-        attempts=0,
-        lease=lease,
-        lease_ends=lease_ends,
+        arrival.tenant_id,
+        planned.id,
+        arrival.event_id,
+        planned.destination_id,
+        0,
+        lease,
+        lease_ends,
     )
-    cargo = Cargo(arrival.event_id, message.content_type, message.traceparent, message.body)
-    return leased, cargo
+    return leased, Cargo(arrival.event_id, message.content_type, message.traceparent, message.body)
+
+
+async def _meanwhile(
+    statements: Coroutine[Any, Any, Answer], work: Callable[[], Work]
+) -> tuple[Answer, Work]:
+    """Send statements, and do what can be done while the database is at the first of them."""
+    task = asyncio.ensure_future(statements)
+    try:
+        await asyncio.sleep(0)
+        done = work()
+    except BaseException:
+        task.cancel()
+        await asyncio.wait([task])  # the connection is not free before
+        raise
+    return await task, done

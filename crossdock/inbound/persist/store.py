@@ -135,6 +135,8 @@ async def add_deliveries(
     conn: asyncpg.Connection, planned: Sequence[Planned], *, lease: UUID, lease_s: float
 ) -> None:
     """Insert deliveries: those that may go now are leased, so that nobody else claims them."""
+    if not planned:
+        return
     rows = [
         (one.arrival.tenant_id, one.id, one.arrival.event_id, one.destination_id, one.is_open)
         for one in planned

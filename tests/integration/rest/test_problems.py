@@ -170,7 +170,7 @@ async def test_a_length_that_is_no_number(alice: Any) -> None:
 async def test_a_body_that_stalls_is_not_waited_for(
     app: Litestar, alice: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.request.BODY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(app.state, "body_timeout_s", 0.05)
     status, _ = await call(app, alice.key, first=b'{"name":', then="silence")
     assert status == 408
 

@@ -48,6 +48,14 @@ def test_wrong_settings_are_one_line_and_exit_code_two(command: str) -> None:
     assert "replicas" in done.stderr
 
 
+@pytest.mark.parametrize(("command", "key"), [("gateway", "SOURCES"), ("worker", "DESTINATIONS")])
+def test_a_program_without_its_key_does_not_begin(command: str, key: str) -> None:
+    done = _run(command)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"crossdock: CROSSDOCK_KEYS__{key} ")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_role_that_does_not_exist_is_named() -> None:
     done = _run("worker", "--roles", "webhooks,magic")
     assert done.returncode == 2

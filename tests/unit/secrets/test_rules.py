@@ -92,7 +92,8 @@ def test_the_next_end() -> None:
 
 @given(st.lists(st.tuples(st.floats(0, 10 * DAY), st.floats(0, 7 * DAY)), min_size=1, max_size=40))
 def test_whatever_is_done_the_rules_hold(steps: list[tuple[float, float]]) -> None:
-    now, secrets = NOW, (secret("first"),)
+    now = NOW
+    secrets: tuple[SealedSecret, ...] = (secret("first"),)
     for number, (later, overlap) in enumerate(steps):
         now += later
         try:

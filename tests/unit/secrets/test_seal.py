@@ -87,4 +87,4 @@ def test_nothing_shows() -> None:
         assert repr(KEY)[2:-1] not in text
     for carry_off in (pickle.dumps, copy.copy, copy.deepcopy):
         with pytest.raises(TypeError):
-            carry_off(sealer)  # type: ignore[operator]
+            carry_off(sealer)
