@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 RUST := $(wildcard native/src/*.rs native/src/*/*.rs) native/Cargo.toml Cargo.toml Cargo.lock
 
 .DEFAULT_GOAL := help
@@ -16,13 +17,13 @@ setup: $(STAMP) ## make .venv with the locked dependencies and the built extensi
 
 $(VENV)/.locked: requirements/dev.txt
 	@command -v cargo >/dev/null || { echo 'Crossdock builds a Rust extension: install a Rust toolchain (cargo) first.'; exit 1; }
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'Crossdock needs Python 3.11 or later; name one with PYTHON=…'; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'Crossdock needs Python 3.11 or later; name one with PYTHON=…'; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --require-hashes -r requirements/dev.txt
 	@touch $@
 
 $(STAMP): $(VENV)/.locked $(RUST) pyproject.toml
-	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release --quiet --locked
+	PATH="$(abspath $(BIN)):$$PATH" $(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: setup ## the main job on real servers: a live table; ONCE=1 ends by itself with one JSON line

@@ -1,12 +1,14 @@
-"""The OpenAPI 3.1 document: what Litestar derives from the handlers, made true about errors.
+"""The OpenAPI 3.1 document: what Litestar derives from the handlers, made true.
 
-Litestar documents its own error shape, which never leaves here: every error is a problem. It also
-knows nothing of permissions, which are on the handlers.
+Litestar documents its own error shape, which never leaves here: every error is a problem. It knows
+nothing of permissions, which are on the handlers. And its schemas of msgspec Structs lose that
+unknown fields are refused, and the rules of what lists hold: msgspec's own schemas do not.
 """
 
 from typing import Any, Final
 
-from litestar import Litestar, Router
+import msgspec
+from litestar import Litestar, Request, Router
 from litestar.connection import ASGIConnection
 from litestar.exceptions import NotFoundException
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
@@ -99,18 +101,52 @@ def config() -> OpenAPIConfig:
             opt={"permissions": frozenset()},
             guards=[_nothing_below],
         ),
-        render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"])],
+        render_plugins=[_Document(path=["/", "/openapi.json"])],
     )
+
+
+class _Document(JsonRenderPlugin):
+    """The document as JSON, made once."""
+
+    _text: bytes | None = None
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        """Return the document, with msgspec's schemas in place of Litestar's."""
+        if self._text is None:
+            _, schemas = msgspec.json.schema_components(
+                _structs(request.app), ref_template="#/components/schemas/{name}"
+            )
+            components = {**openapi_schema["components"], "schemas": schemas}
+            self._text = msgspec.json.encode({**openapi_schema, "components": components})
+        return self._text
+
+
+def _structs(app: Litestar) -> list[type[msgspec.Struct]]:
+    """Return the types of all bodies, sent and answered."""
+    found: dict[str, type[msgspec.Struct]] = {}
+    for handler in _handlers(app):
+        signature = handler.parsed_fn_signature
+        sent = signature.parameters.get("data")
+        returned = signature.return_type
+        for definition in (sent, returned, *returned.inner_types):
+            kind = None if definition is None else definition.annotation
+            if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+                found[kind.__name__] = kind
+    return [found[name] for name in sorted(found)]
+
+
+def _handlers(app: Litestar) -> list[HTTPRouteHandler]:
+    return [
+        handler
+        for route in app.routes
+        for handler in getattr(route, "route_handlers", ())
+        if isinstance(handler, HTTPRouteHandler)
+    ]
 
 
 def complete(app: Litestar) -> None:
     """Add to an application's document what only we know: problems and permissions."""
-    handlers = {
-        _operation_id(handler): handler
-        for route in app.routes
-        for handler in getattr(route, "route_handlers", ())
-        if isinstance(handler, HTTPRouteHandler)
-    }
+    handlers = {_operation_id(handler): handler for handler in _handlers(app)}
     for item in (app.openapi_schema.paths or {}).values():
         for method in _METHODS:
             operation = getattr(item, method)

@@ -30,14 +30,22 @@ Limit = Annotated[
 ]
 Cursor = Annotated[
     str | None,
-    QueryParameter(max_length=100, description="`next_cursor` of the page before."),
+    QueryParameter(pattern="^[A-Za-z0-9_-]{44}$", description="`next_cursor` of the page before."),
 ]
 IfMatch = Annotated[
     str | None,
     HeaderParameter(
-        name="If-Match", description="The `ETag` that was read: 412 if it has changed since."
+        name="If-Match",
+        description="The `ETag` that was read: 412 if it has changed since.",
+        # For the document only: what does not fit is 400, as for any malformed header, not 422.
+        schema_extra={"pattern": r'^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$'},
     ),
 ]
+
+SOURCE_ID: Final = "^src_[0-7][0-9a-hjkmnp-tv-z]{25}$"
+DESTINATION_ID: Final = "^dst_[0-7][0-9a-hjkmnp-tv-z]{25}$"
+EVENT_ID: Final = "^evt_[0-7][0-9a-hjkmnp-tv-z]{25}$"
+"""Ids in bodies and queries. In paths any text is taken: what is no id is of nothing, so 404."""
 
 DEFAULT_LIMIT: Final = paging.DEFAULT_LIMIT
 

@@ -119,7 +119,9 @@ async def _upgrade(connection: AsyncConnection, shard: int) -> None:
         await connection.commit()
         await _settle(connection, shard)
     finally:
-        await raw.execute("SELECT pg_advisory_unlock($1)", ADVISORY_LOCK)
+        if not raw.is_closed():
+            await connection.rollback()
+            await raw.execute("SELECT pg_advisory_unlock($1)", ADVISORY_LOCK)
 
 
 def _run(connection: Connection) -> None:

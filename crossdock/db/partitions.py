@@ -107,7 +107,7 @@ async def ensure_ahead(
                     made.append(await _make(connection, parent, low, low + period))
                 low += period
     if made:
-        log.info("partitions_made", names=made)
+        log.info("partitions_made", count=len(made), last=made[-1])
     return made
 
 
@@ -147,4 +147,5 @@ async def alone(connection: asyncpg.Connection) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await connection.execute("SELECT pg_advisory_unlock($1)", ADVISORY_LOCK)
+        if not connection.is_closed():
+            await connection.execute("SELECT pg_advisory_unlock($1)", ADVISORY_LOCK)

@@ -31,9 +31,14 @@ Scheme = Literal[
 SourceState = Literal["active", "paused", "disabled", "deleted"]
 
 Header = Annotated[str, Meta(min_length=1, max_length=64)]
-Pointer = Annotated[str, Meta(max_length=256, description="A JSON pointer, RFC 6901.")]
+Pointer = Annotated[
+    str, Meta(max_length=256, pattern="^/", description="A JSON pointer, RFC 6901.")
+]
 Label = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)")]
 """Text for people: no control characters, not empty."""
+
+
+PublicUrl = Annotated[str, Meta(max_length=2048, pattern="^https?://")]
 
 
 class HmacRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -64,7 +69,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
     tolerance: Annotated[float, Meta(ge=1, le=604_800)] | None = None
     """Seconds a timestamp may be off; the scheme's own unless given."""
-    public_url: Annotated[str, Meta(max_length=2048)] | None = None
+    public_url: PublicUrl | None = None
     """The URL the sender signs, where it isn't the ingest URL (Twilio, Square)."""
     dedupe: (
         Literal["auto", "none"] | Annotated[tuple[Pointer, ...], Meta(min_length=1, max_length=8)]

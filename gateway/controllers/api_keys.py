@@ -11,13 +11,20 @@ from msgspec import Meta
 
 from crossdock import ids
 from crossdock.access.model import ApiKey
-from crossdock.access.rules import MAX_PERMISSIONS
+from crossdock.access.rules import MAX_PERMISSIONS, PERMISSIONS
 from crossdock.access.service import ApiKeys
 from crossdock.inbound.model import Label
 from gateway.request import ApiRequest
 from gateway.wire import DEFAULT_LIMIT, Cursor, Id, Limit
 
-Permission = Annotated[str, Meta(max_length=64, pattern="^[a-z-]+:[a-z-]+$")]
+Permission = Annotated[
+    str,
+    Meta(
+        max_length=64,
+        pattern="^[a-z-]+:[a-z-]+$",
+        extra_json_schema={"enum": sorted(PERMISSIONS)},
+    ),
+]
 
 
 class ApiKeyOut(msgspec.Struct, frozen=True, kw_only=True):

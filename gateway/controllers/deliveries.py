@@ -18,14 +18,29 @@ from crossdock.delivery.model import (
 )
 from crossdock.delivery.service import Deliveries
 from gateway.request import ApiRequest
-from gateway.wire import DEFAULT_LIMIT, Cursor, Id, Limit, as_text, query_id, query_moment
+from gateway.wire import (
+    DEFAULT_LIMIT,
+    DESTINATION_ID,
+    EVENT_ID,
+    Cursor,
+    Id,
+    Limit,
+    as_text,
+    query_id,
+    query_moment,
+)
 
 State = Annotated[
     DeliveryState | None,
     QueryParameter(name="state", description="Only those in this state."),
 ]
-DestinationId = Annotated[str | None, QueryParameter(description="Only those to this destination.")]
-EventId = Annotated[str | None, QueryParameter(description="Only those of this event.")]
+DestinationId = Annotated[
+    str | None,
+    QueryParameter(pattern=DESTINATION_ID, description="Only those to this destination."),
+]
+EventId = Annotated[
+    str | None, QueryParameter(pattern=EVENT_ID, description="Only those of this event.")
+]
 Reason = Annotated[
     str | None,
     QueryParameter(

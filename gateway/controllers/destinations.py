@@ -26,6 +26,7 @@ from crossdock.delivery.service import Destinations
 from gateway.request import ApiRequest
 from gateway.wire import (
     DEFAULT_LIMIT,
+    SOURCE_ID,
     Cursor,
     Id,
     IfMatch,
@@ -39,8 +40,8 @@ from gateway.wire import (
     without_unset,
 )
 
-Url = Annotated[str, Meta(min_length=1, max_length=2048)]
-SourceIds = Annotated[list[str], Meta(max_length=100)]
+Url = Annotated[str, Meta(pattern="^https?://", max_length=2048)]
+SourceIds = Annotated[list[Annotated[str, Meta(pattern=SOURCE_ID)]], Meta(max_length=100)]
 EventTypes = Annotated[list[Pattern], Meta(max_length=100)]
 TimeoutSeconds = Annotated[float, Meta(ge=1, le=60)]
 

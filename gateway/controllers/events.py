@@ -12,11 +12,22 @@ from crossdock import ids
 from crossdock.inbound.events import Events
 from crossdock.inbound.model import Event, EventFilter, EventSummary
 from gateway.request import ApiRequest
-from gateway.wire import DEFAULT_LIMIT, Cursor, Id, Limit, as_text, query_id, query_moment
+from gateway.wire import (
+    DEFAULT_LIMIT,
+    SOURCE_ID,
+    Cursor,
+    Id,
+    Limit,
+    as_text,
+    query_id,
+    query_moment,
+)
 
 BYTES: Final = "application/octet-stream"
 
-SourceId = Annotated[str | None, QueryParameter(description="Only events of this source.")]
+SourceId = Annotated[
+    str | None, QueryParameter(pattern=SOURCE_ID, description="Only events of this source.")
+]
 EventType = Annotated[
     str | None,
     QueryParameter(

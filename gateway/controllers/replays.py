@@ -13,7 +13,7 @@ from crossdock import ids
 from crossdock.delivery.model import Pattern, Replay, ReplayFilter, ReplayState
 from crossdock.delivery.replays.service import Replays
 from gateway.request import ApiRequest
-from gateway.wire import DEFAULT_LIMIT, Cursor, Id, Limit, body_id
+from gateway.wire import DEFAULT_LIMIT, DESTINATION_ID, SOURCE_ID, Cursor, Id, Limit, body_id
 
 Moment = Annotated[datetime, Meta(tz=True)]
 
@@ -26,8 +26,8 @@ class ReplayWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Deliveries made at this moment or later."""
     created_before: Moment | None = None
     """Deliveries made before this moment."""
-    source_id: str | None = None
-    destination_id: str | None = None
+    source_id: Annotated[str, Meta(pattern=SOURCE_ID)] | None = None
+    destination_id: Annotated[str, Meta(pattern=DESTINATION_ID)] | None = None
     event_types: Annotated[list[Pattern], Meta(max_length=100)] = []
     """Patterns, as for destinations; empty means all."""
     reason: Annotated[str, Meta(max_length=64, pattern="^[a-z_]*$")] | None = None

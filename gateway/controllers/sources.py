@@ -16,6 +16,7 @@ from crossdock.inbound.model import (
     Label,
     OpenedSource,
     Pointer,
+    PublicUrl,
     Recipe,
     Scheme,
     SourceEdit,
@@ -100,7 +101,7 @@ class RecipePatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """Changes of a recipe; `null` means the scheme's own way."""
 
     tolerance: Annotated[float, Meta(ge=1, le=604_800)] | UnsetType | None = UNSET
-    public_url: Annotated[str, Meta(max_length=2048)] | UnsetType | None = UNSET
+    public_url: PublicUrl | UnsetType | None = UNSET
     dedupe: Literal["auto", "none"] | list[Pointer] | UnsetType | None = UNSET
     event_type: EventTypeRule | UnsetType | None = UNSET
     verify_token: Annotated[str, Meta(min_length=1, max_length=256)] | UnsetType | None = UNSET

@@ -8,7 +8,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 from uuid import UUID
@@ -77,7 +77,8 @@ async def _run(given: Doom) -> None:
     database.moment = given.moment
     if given.moment == "after_claim":
 
-        async def dying(*_arguments: Any) -> None:
+        async def dying(conn: Any, arrivals: Sequence[Arrival]) -> None:
+            del conn, arrivals
             _die()
 
         store.add_events = dying

@@ -98,3 +98,14 @@ async def test_references_lead_somewhere(document: dict[str, Any]) -> None:
         found: Any = document
         for step in reference.removeprefix("#/").split("/"):
             found = found[step]
+
+
+async def test_what_is_refused_is_told(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for _, path, operation in operations(document):
+        if "requestBody" in operation:
+            for content in operation["requestBody"]["content"].values():
+                name = content["schema"]["$ref"].rpartition("/")[2]
+                assert schemas[name]["additionalProperties"] is False, path
+    items = schemas["SourceCreate"]["properties"]["secrets"]["items"]
+    assert (items["minLength"], items["maxLength"]) == (1, 512)

@@ -1,0 +1,31 @@
+"""A database of each module's own."""
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from crossdock.config import DatabaseSettings
+from crossdock.db import Database
+from crossdock.embedded import EmbeddedPostgres
+from tests.beds.world import World
+
+
+@pytest.fixture(scope="module")
+async def world(
+    fresh_database: DatabaseSettings, postgres_server: EmbeddedPostgres
+) -> AsyncIterator[World]:
+    """An empty, migrated database, as its administrator sees it."""
+    name = fresh_database.url.rpartition("/")[2]
+    admin = await asyncpg.connect(postgres_server.admin_url(name))
+    yield World(fresh_database, admin)
+    await admin.close()
+
+
+@pytest.fixture(scope="module")
+async def database(fresh_database: DatabaseSettings) -> AsyncIterator[Database]:
+    """The same database, as the product sees it."""
+    roles = ["app", "ingest", "dispatch", "maintenance", "directory"]
+    opened = await Database.open(fresh_database, roles)  # type: ignore[arg-type]
+    yield opened
+    await opened.close()
