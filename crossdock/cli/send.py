@@ -15,7 +15,16 @@ from rich.table import Table
 
 from crossdock import native
 from crossdock.errors import ConfigurationError
-from crossdock.samples.sender import CORRUPTIONS, Answer, Composer, Flow, Webhook, new_serial
+from crossdock.samples.sender import (
+    ACCEPTED,
+    CORRUPTIONS,
+    UNSIGNED,
+    Answer,
+    Composer,
+    Flow,
+    Webhook,
+    new_serial,
+)
 
 SECRET_VARIABLE = "CROSSDOCK_SOURCE_SECRET"  # noqa: S105 - the variable's name, not its value
 
@@ -43,8 +52,8 @@ def send(
     webhooks = _compose(scheme, source, secret, count, corrupt)
     answers = asyncio.run(_run(webhooks, count, connections, rate, quiet=as_json))
     _report(answers, as_json=as_json)
-    accepted = sum(answer.reason == "accepted" for answer in answers)
-    if accepted != (0 if corrupt else count):
+    expected = range(400, 500) if corrupt else range(ACCEPTED, ACCEPTED + 1)
+    if any(answer.status not in expected for answer in answers):
         raise typer.Exit(1)
 
 
@@ -61,6 +70,8 @@ def _compose(
     if corrupt and how is None:
         raise ConfigurationError(f"--corrupt takes one of: {', '.join(CORRUPTIONS)}.")
     composer = Composer(scheme, url, secret)
+    if scheme == UNSIGNED and how is not None:
+        raise ConfigurationError(f"The scheme {UNSIGNED} signs nothing, so nothing can be spoilt.")
     return (composer.compose(new_serial(), corrupt=how) for _ in range(count))
 
 

@@ -15,6 +15,7 @@ from crossdock.samples.payloads import Sample, sample
 Corruption = Literal["signature", "timestamp", "body", "secret", "missing"]
 CORRUPTIONS: Final[tuple[Corruption, ...]] = get_args(Corruption)
 ACCEPTED: Final = 202
+UNSIGNED: Final = "none"
 STALE_S: Final = 3600.0
 """How far back `timestamp` puts the sender's clock: beyond every scheme's tolerance."""
 
@@ -48,7 +49,8 @@ class Composer:
     def __init__(self, scheme: str, url: str, secret: str) -> None:
         self._scheme = scheme
         self._url = url
-        self._recipe: dict[str, object] = {"scheme": scheme, "secrets": [secret], "public_url": url}
+        secrets = [secret] if secret else []
+        self._recipe: dict[str, object] = {"scheme": scheme, "secrets": secrets, "public_url": url}
         self._signer = self._prepare(self._recipe)
 
     def compose(self, serial: str, *, corrupt: Corruption | None = None) -> Webhook:

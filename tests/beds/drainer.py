@@ -1,4 +1,4 @@
-"""A drainer in a process of its own, for tests that kill one: `python -m tests.beds.drainer`."""
+"""A drainer in a process of its own, for tests that kill one: run this file."""
 
 import asyncio
 import sys

@@ -20,7 +20,7 @@ from crossdock.embedded import EmbeddedNats, EmbeddedPostgres
 from crossdock.errors import Unavailable
 from crossdock.telemetry.metrics import SETTINGS_FALLBACKS, SETTINGS_RESTARTS
 from proto.subjects import SOURCES_BUCKET
-from tests.beds.drainer import Servers
+from tests.beds import drainer as drainers_program
 from tests.beds.settings import SettingsBed
 
 CURRENT_S: Final = 1.0
@@ -109,11 +109,11 @@ async def test_broker_comes_back_with_nothing(bed: SettingsBed, private_nats: Em
 
 async def test_worker_killed_and_restarted(bed: SettingsBed) -> None:
     await bed.stop("drainer")
-    servers = msgspec.json.encode(Servers(bed.nats, bed.database_settings))
+    servers = msgspec.json.encode(drainers_program.Servers(bed.nats, bed.database_settings))
     drainers: list[subprocess.Popen[bytes]] = []
 
     def start() -> None:
-        command = [sys.executable, "-m", "tests.beds.drainer"]
+        command = [sys.executable, drainers_program.__file__]
         drainer = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
         assert drainer.stdin is not None
         drainer.stdin.write(servers)

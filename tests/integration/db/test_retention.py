@@ -86,9 +86,7 @@ class Past:
 
 
 @pytest.fixture
-async def past(
-    world: World, database: Database, request: pytest.FixtureRequest
-) -> Past:
+async def past(world: World, database: Database, request: pytest.FixtureRequest) -> Past:
     """A day of its own for each test."""
     number = list(request.session.items).index(request.node)
     return Past(world, database, datetime(2001, 1, 1, tzinfo=UTC) + 30 * DAY * number)
@@ -238,7 +236,9 @@ async def test_what_changes_while_the_copy_is_made_is_not_lost(
     await past.drop()
     assert await past.left("deliveries", "pending") == 19
     assert await past.left("deliveries", "delivered") == 1
-    assert await past.world.count("deliveries", "event_id = $1 AND attempts = 9", dead.event_id) == 1
+    assert (
+        await past.world.count("deliveries", "event_id = $1 AND attempts = 9", dead.event_id) == 1
+    )
     assert await past.left("events", "delivered", "id") == 1
     assert await past.left("events", "pending", "id") == 19
 
