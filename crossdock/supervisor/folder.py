@@ -1,6 +1,7 @@
 """The data folder of a stack: who serves it, where its parts listen, what they need to know."""
 
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -46,6 +47,17 @@ class DataFolder:
             ConfigurationError: it can't be made.
         """
         make_data_folder(self.path)
+
+    def fresh_scratch(self) -> Path:
+        """Return an empty folder for the programs' passing files.
+
+        A killed program leaves its own behind: here they go at the next start, and not in a folder
+        that the whole machine shares.
+        """
+        folder = (self.path / "tmp").resolve()
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
+        return folder
 
     def state(self) -> State:
         """Return what the last supervisor wrote down."""

@@ -84,6 +84,7 @@ class Stack:
         self.settings = self.folder.complete(self.settings)
         self._migrate()
         self._check_interrupted()
+        self._scratch = {"TMPDIR": str(self.folder.fresh_scratch())}
         self._programs = [self._gateway(), self._worker()]
         for program in self._programs:
             program.launch()
@@ -175,7 +176,8 @@ class Stack:
         return Program(
             "gateway",
             ["gateway"],
-            environment=environment.environment(environment.for_gateway(self.settings)),
+            environment=environment.environment(environment.for_gateway(self.settings))
+            | self._scratch,
             ready_url=gateway_url(self.settings),
             start_timeout_s=START_TIMEOUT_S,
             grace_s=GATEWAY_GRACE_S,
@@ -187,7 +189,8 @@ class Stack:
         return Program(
             "worker",
             ["worker"],
-            environment=environment.environment(environment.for_worker(self.settings)),
+            environment=environment.environment(environment.for_worker(self.settings))
+            | self._scratch,
             ready_url=worker_url(self.settings),
             start_timeout_s=START_TIMEOUT_S,
             grace_s=self.settings.worker.drain_grace_s + WORKER_SPARE_S,

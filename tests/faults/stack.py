@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sysconfig
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final, NamedTuple, Self
@@ -16,6 +16,7 @@ import aiohttp
 import msgspec
 import psutil
 
+from crossdock.supervisor.folder import DataFolder
 from tests.faults.rest import Rest
 from tests.faults.waiting import AWAY, until
 
@@ -65,6 +66,7 @@ class Stack:
         ours = {k: v for k, v in os.environ.items() if not k.startswith("CROSSDOCK_")}
         self._environ = ours | TEMPO | dict(environ or {})
         self._up: subprocess.Popen[bytes] | None = None
+        self._others: list[psutil.Popen] = []
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -103,6 +105,10 @@ class Stack:
 
     async def stop(self) -> int:
         """Stop it as an operator would; return its exit code."""
+        for other in self._others:
+            other.kill()
+            other.wait()
+        self._others = []
         if self._up is None:
             return 0
         up, self._up = self._up, None
@@ -218,6 +224,22 @@ class Stack:
         assert process.returncode is not None
         return Finished(process.returncode, out.decode(), err.decode())
 
+    def another_worker(self) -> psutil.Process:
+        """Start a worker beside the supervised one, as an operator would to have more of them."""
+        settings = DataFolder(self.folder).settings()
+        environ = dict(_variables("CROSSDOCK_", msgspec.to_builtins(settings)))
+        environ["CROSSDOCK_WORKER__METRICS_PORT"] = str(_free_port())
+        with self.log.open("ab") as log:
+            worker = psutil.Popen(
+                [str(PROGRAM), "worker"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environ | environ,
+            )
+        self._others.append(worker)
+        return worker
+
     async def tenant(self, name: str) -> Tenant:
         """Make a tenant, as its operator would."""
         made = await self.command("tenant", "create", name, "--json", "--data", str(self.folder))
@@ -309,6 +331,17 @@ def _line(process: psutil.Process) -> list[str]:
         return list(process.cmdline())
     except psutil.NoSuchProcess:
         return []
+
+
+def _variables(prefix: str, tree: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Return settings as environment variables, `CROSSDOCK_<SECTION>__<NAME>`."""
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _variables(f"{prefix}{name.upper()}__", value)
+        elif isinstance(value, list | tuple):
+            yield f"{prefix}{name.upper()}", ",".join(map(str, value))
+        elif value is not None:
+            yield f"{prefix}{name.upper()}", str(value).lower() if value is True else str(value)
 
 
 def _free_port() -> int:

@@ -18,6 +18,7 @@ import pytest
 from crossdock.config import DatabaseSettings
 from crossdock.embedded import EmbeddedNats, EmbeddedPostgres
 from crossdock.errors import Unavailable
+from crossdock.inbound.rules import token_hash
 from crossdock.telemetry.metrics import SETTINGS_FALLBACKS, SETTINGS_RESTARTS
 from proto.subjects import SOURCES_BUCKET
 from tests.beds import drainer as drainers_program
@@ -93,6 +94,10 @@ async def test_broker_away_for_good(bed: SettingsBed, private_nats: EmbeddedNats
     assert churn.worst_s < CURRENT_S
     source = await bed.add_source()
     assert await bed.until(lambda: bed.directory.get(source.token) is not None) < CURRENT_S
+    assert not await bed.all_published(), "what could not be published waits"
+    await asyncio.to_thread(private_nats.start)
+    await bed.until_async(bed.all_published)
+    assert await bed.in_bucket(token_hash(source.token).hex()) is not None
 
 
 async def test_broker_comes_back_with_nothing(bed: SettingsBed, private_nats: EmbeddedNats) -> None:

@@ -243,10 +243,13 @@ def test_nothing_outlives_a_killed_supervisor_and_up_starts_again(tmp_path: Path
         family = up.family()
         port = up.folder.state().settings.gateway.port
         psutil.Process(up.pid_of("gateway process")).suspend()  # past hearing that it should go
+        passing = set((data / "tmp").iterdir())
+        assert passing
         up.process.kill()
         up.process.wait()
         with _stack(data) as again:
             assert _alive_safely(family) == [], [one.cmdline() for one in _alive_safely(family)]
+            assert passing.isdisjoint((data / "tmp").iterdir())
             assert again.folder.state().settings.gateway.port == port
             assert again.is_ready()
 

@@ -119,10 +119,14 @@ async def test_an_error_rolls_everything_back(
     database: Database, neighbours: tuple[Tenant, Tenant]
 ) -> None:
     own = neighbours[0].id
-    with pytest.raises(ZeroDivisionError):
+
+    async def fail() -> None:
         async with database.tenant(own) as conn:
             await conn.execute(insert(outbox).inline().values(tenant_id=own, topic="t", key="lost"))
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
     async with database.maintenance() as raw:
         assert await raw.fetchval("SELECT count(*) FROM crossdock.outbox WHERE key = 'lost'") == 0
 
@@ -159,7 +163,7 @@ async def test_a_batch_can_write_for_nobody_outside_its_set(
     }
     for target, values in made.items():
         marks = ", ".join(f"${at + 2}" for at in range(len(values)))
-        statement = f"INSERT INTO crossdock.{target} VALUES ($1, {marks})"
+        statement = f"INSERT INTO crossdock.{target} VALUES ($1, {marks})"  # noqa: S608
         for entered in ([own.id], []):
             with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
                 async with database.batch("ingest", entered) as conn:

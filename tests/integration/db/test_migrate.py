@@ -139,9 +139,11 @@ async def test_a_database_that_is_away_is_waited_for_and_that_is_said_once() -> 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         settings = DatabaseSettings(url=f"postgresql://127.0.0.1:{taken.getsockname()[1]}/x")
-        with structlog.testing.capture_logs() as logs:
-            with pytest.raises(DatabaseUnavailable, match="did not answer within"):
-                await migrate(None, settings, wait_s=1.2)
+        with (
+            structlog.testing.capture_logs() as logs,
+            pytest.raises(DatabaseUnavailable, match="did not answer within"),
+        ):
+            await migrate(None, settings, wait_s=1.2)
     assert [entry["event"] for entry in logs] == ["waiting_for_database"]
 
 
