@@ -3,6 +3,9 @@
 `CROSSDOCK_CONFIG` names the file. `CROSSDOCK_<SECTION>__<NAME>` sets one value, for example
 `CROSSDOCK_DATABASE__URL`. Lists in the environment are comma separated. A process needs only what
 it uses: a gateway has no business knowing the password of the ingest role.
+
+A variable with `__` in its name must name a setting. Others that begin alike are left alone unless
+they name one: people keep keys and addresses of theirs in such variables.
 """
 
 import os
@@ -134,6 +137,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     log: LogSettings = LogSettings()
 
 
+_PLAIN: Final = frozenset({f"{PREFIX}ENVIRONMENT", f"{PREFIX}SHARD"})
+"""Settings that are in no section."""
+
+
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Return the settings of this process.
 
@@ -143,7 +150,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     env = os.environ if environ is None else environ
     tree = _from_file(env.get(f"{PREFIX}CONFIG"))
     for name, text in env.items():
-        if name.startswith(PREFIX) and name != f"{PREFIX}CONFIG":
+        if name.startswith(PREFIX) and ("__" in name or name in _PLAIN):
             _graft(tree, name, text)
     try:
         return msgspec.convert(tree, Settings, strict=False)

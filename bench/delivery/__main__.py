@@ -46,31 +46,40 @@ async def _measure(module: str, told: msgspec.Struct) -> Figure:
 
 
 async def _run(rounds: int, count: int, *, profile: bool) -> None:
-    figures: dict[str, list[Figure]] = {"bare": [], "ours": []}
-    key = base64.b64encode(os.urandom(32)).decode()
     sink = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.delivery.sink", stdout=PIPE
     )
-    assert sink.stdout is not None
-    task = Task(int(await sink.stdout.readline()), count, CONCURRENCY)
-    with (
-        tempfile.TemporaryDirectory(prefix="crossdock-bench-") as folder,
-        EmbeddedPostgres(Path(folder)) as server,
-    ):
-        settings = await _database(server)
-        admin = await asyncpg.connect(server.admin_url("bench"))
-        pairs = await world.populate(admin, Sealer.from_text(key, setting="key"), task.port)
-        for number in range(rounds + 1):
-            await world.make_due(admin, pairs, count)
-            bare = await _measure("bare", task)
-            ours = await _measure("ours", Job(task, settings, key, profile and number == rounds))
-            if number:  # the first is for warming up
-                figures["bare"].append(bare)
-                figures["ours"].append(ours)
-        await admin.close()
-    sink.kill()
-    await sink.wait()
+    try:
+        assert sink.stdout is not None
+        task = Task(int(await sink.stdout.readline()), count, CONCURRENCY)
+        with (
+            tempfile.TemporaryDirectory(prefix="crossdock-bench-") as folder,
+            EmbeddedPostgres(Path(folder)) as server,
+        ):
+            figures = await _rounds(server, task, rounds, profile=profile)
+    finally:
+        sink.kill()
+        await sink.wait()
     _report(figures, rounds, count)
+
+
+async def _rounds(
+    server: EmbeddedPostgres, task: Task, rounds: int, *, profile: bool
+) -> dict[str, list[Figure]]:
+    figures: dict[str, list[Figure]] = {"bare": [], "ours": []}
+    key = base64.b64encode(os.urandom(32)).decode()
+    settings = await _database(server)
+    admin = await asyncpg.connect(server.admin_url("bench"))
+    pairs = await world.populate(admin, Sealer.from_text(key, setting="key"), task.port)
+    for number in range(rounds + 1):
+        await world.make_due(admin, pairs, task.count)
+        bare = await _measure("bare", task)
+        ours = await _measure("ours", Job(task, settings, key, profile and number == rounds))
+        if number:  # the first is for warming up
+            figures["bare"].append(bare)
+            figures["ours"].append(ours)
+    await admin.close()
+    return figures
 
 
 async def _database(server: EmbeddedPostgres) -> DatabaseSettings:

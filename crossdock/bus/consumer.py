@@ -83,8 +83,9 @@ class Consumer:
         """
         ends = time.monotonic() + within_s
         while not self._waiting:
-            await self._ask()
+            # Cleared first: what arrives while we ask must not be waited for.
             self._arrived.clear()
+            await self._ask()
             left = min(ends - time.monotonic(), HEARTBEAT_S)
             if left <= 0:
                 return []
