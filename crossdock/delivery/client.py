@@ -8,15 +8,16 @@ counts even if the body after it never ends: it has taken the event, or refused 
 import asyncio
 import ssl
 from collections.abc import Mapping
-from types import SimpleNamespace, TracebackType
-from typing import Any, Final, Self
+from functools import lru_cache
+from types import TracebackType
+from typing import Final, Self
 
 import aiohttp
 import msgspec
 from yarl import URL
 
 from crossdock import __version__
-from crossdock.delivery.connector import Connector
+from crossdock.delivery.connector import Connector, is_reused
 from crossdock.delivery.guard import AddressRefused, Guard
 from crossdock.delivery.model import BODY_KEPT, FailureKind
 
@@ -25,6 +26,8 @@ HEADERS_KEPT: Final = 8 * 1024
 """Bytes of an answer's headers that are kept."""
 _UPGRADED: Final = 101
 _READ_STEP: Final = 16 * 1024
+_NO_ROUNDING_S: Final = 3600
+"""aiohttp rounds timeouts up to whole seconds above a threshold; this one is never reached."""
 
 
 class Response(msgspec.Struct, frozen=True):
@@ -61,15 +64,12 @@ class Client:
             tls: Other trust than the system's.
         """
         self._connector = Connector(guard, connections=connections, tls=tls)
-        tracing = aiohttp.TraceConfig()
-        tracing.on_connection_reuseconn.append(_note_reuse)
         self._session = aiohttp.ClientSession(
             connector=self._connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             auto_decompress=False,
             skip_auto_headers=("Accept-Encoding",),
-            trace_configs=[tracing],
         )
 
     async def __aenter__(self) -> Self:
@@ -101,32 +101,25 @@ class Client:
         """
         loop = asyncio.get_running_loop()
         ends = loop.time() + timeout_s
+        timeout = _timeout(timeout_s)
         while True:
-            context = SimpleNamespace(reused=False)
+            is_reused.set(False)
             try:
-                return await self._post(url, headers, body, ends - loop.time(), context)
+                return await self._post(url, headers, body, timeout)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                is_stale = context.reused and not isinstance(error, aiohttp.ClientConnectorError)
-                if not is_stale or loop.time() >= ends:
+                is_stale = is_reused.get() and not isinstance(error, aiohttp.ClientConnectorError)
+                left = ends - loop.time()
+                if not is_stale or left <= 0:
                     raise _failure(error) from error
+                timeout = aiohttp.ClientTimeout(total=left, ceil_threshold=_NO_ROUNDING_S)
             except Exception as error:
                 raise _failure(error) from error
 
     async def _post(
-        self,
-        url: URL,
-        headers: Mapping[str, str],
-        body: bytes,
-        timeout_s: float,
-        context: SimpleNamespace,
+        self, url: URL, headers: Mapping[str, str], body: bytes, timeout: aiohttp.ClientTimeout
     ) -> Response:
         async with self._session.post(
-            url,
-            data=body,
-            headers=headers,
-            allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=timeout_s, ceil_threshold=3600),
-            trace_request_ctx=context,
+            url, data=body, headers=headers, allow_redirects=False, timeout=timeout
         ) as response:
             if response.status == _UPGRADED:
                 response.close()
@@ -141,18 +134,26 @@ class Client:
             )
 
 
+@lru_cache(maxsize=256)
+def _timeout(total_s: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=total_s, ceil_threshold=_NO_ROUNDING_S)
+
+
 async def _read(response: aiohttp.ClientResponse) -> tuple[bytes, str | None]:
     """Return the start of a body; what is longer, late or broken costs the connection."""
+    content = response.content
+    if content.at_eof():
+        return b"", None
     kept = bytearray()
     note: str | None = None
     try:
-        while len(kept) < BODY_KEPT and not response.content.at_eof():
-            kept += await response.content.read(min(_READ_STEP, BODY_KEPT - len(kept)))
+        while len(kept) < BODY_KEPT and not content.at_eof():
+            kept += await content.read(min(_READ_STEP, BODY_KEPT - len(kept)))
     except TimeoutError:
         note = "the body did not end in time"
     except (aiohttp.ClientError, OSError, ValueError) as error:
         note = f"the body broke off: {type(error).__name__}"
-    if note is not None or not response.content.at_eof():
+    if note is not None or not content.at_eof():
         response.close()
     return bytes(kept), note
 
@@ -165,10 +166,6 @@ def _keep(headers: Mapping[str, str]) -> list[tuple[str, str]]:
             break
         kept.append((name.lower(), value))
     return kept
-
-
-async def _note_reuse(_session: Any, context: SimpleNamespace, _params: Any) -> None:
-    context.trace_request_ctx.reused = True
 
 
 def _failure(error: Exception) -> CallFailed:

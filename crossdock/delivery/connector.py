@@ -4,6 +4,7 @@ import asyncio
 import socket
 import ssl
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from typing import Any, Final
 
 import aiohttp
@@ -15,6 +16,12 @@ KEEP_ALIVE_S: Final = 4.0
 """Less than the five seconds after which common servers close an idle connection on us."""
 _DNS_TTL_S: Final = 10
 _RESOLVER_THREADS: Final = 32
+
+is_reused: Final = ContextVar("is_reused", default=False)
+"""Whether the call that this task is making goes out on a connection that was used before.
+
+aiohttp's own way to tell is tracing, which costs a fifth of the call.
+"""
 
 
 class Resolver(AbstractResolver):
@@ -78,6 +85,12 @@ class Connector(aiohttp.TCPConnector):
     def idle(self) -> int:
         """Connections that wait for their next use."""
         return sum(map(len, self._conns.values()))
+
+    async def _get(self, key: Any, traces: Any) -> Any:
+        connection = await super()._get(key, traces)
+        if connection is not None:
+            is_reused.set(True)
+        return connection
 
     def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
         is_full = self.idle >= self._most_idle
