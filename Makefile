@@ -45,7 +45,7 @@ lint: setup ## formats, lints, types, import contracts, the stub, the schema
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m mypy.stubtest crossdock._native
-	$(BIN)/python -m crossdock.db.lint
+	$(BIN)/python -m pytest -q -p no:cacheprovider tests/integration/db/test_pgrls.py
 	cargo fmt --check
 	cargo clippy --quiet --locked --workspace --all-targets --all-features -- -D warnings
 

@@ -12,6 +12,7 @@ import structlog
 from crossdock import config
 from crossdock.config import Settings
 from crossdock.errors import CrossdockError
+from crossdock.memory import settle_memory
 from crossdock.telemetry import logs, multiprocess
 from gateway import process
 from gateway.asgi import Application, Receive, Scope, Send, answer, problem
@@ -103,7 +104,7 @@ class Gateway:
     def _serve(self, runtime: Runtime) -> None:
         self._rest = cast("Application", create_rest(self._settings, runtime))
         self._ingest = runtime.ingest
-        process.settle_memory()
+        settle_memory()
         log.info("gateway_started", sources=runtime.directory.count)
 
 

@@ -1,7 +1,6 @@
-"""One gateway process: tied to its parent, its memory tuned for many short-lived objects."""
+"""One gateway process, tied to its parent."""
 
 import ctypes
-import gc
 import multiprocessing
 import os
 import signal
@@ -11,10 +10,6 @@ from typing import Final
 
 PR_SET_PDEATHSIG: Final = 1
 LOOK_EVERY_S: Final = 1.0
-
-COLLECT_AFTER: Final = 25_000
-"""Objects made since the last collection of the youngest. At the interpreter's 700, a tenth of an
-ingest's time went into looking through requests under way for garbage that is not there."""
 
 
 def die_with_parent() -> None:
@@ -38,10 +33,3 @@ def _watch(parent: int) -> None:
     while os.getppid() == parent:
         never.wait(LOOK_EVERY_S)
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-def settle_memory() -> None:
-    """Call once everything is open: what is there now stays, so no collection looks at it again."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])

@@ -21,8 +21,13 @@ HEADER_READ_TIMEOUT_MS: Final = 10_000
 HEADERS_MAX_BYTES: Final = 64 * 1024
 
 
-def run(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; requests under way are finished."""
+def run(settings: Settings, *, application: str = "gateway.app:from_environment") -> None:
+    """Serve until SIGTERM or SIGINT; requests under way are finished.
+
+    Args:
+        settings: those of this process; its children read theirs from the environment.
+        application: names what makes the ASGI application; `bench.ingest` compares others.
+    """
     logs.configure(settings.log, "gateway")
     folder = multiprocess.prepare()
     # A forked child of a process with threads is a gamble; a spawned one starts clean.
@@ -31,7 +36,7 @@ def run(settings: Settings) -> None:
     try:
         multiprocess.serve(gateway.metrics_host, gateway.metrics_port)
         Server(
-            "gateway.app:from_environment",
+            application,
             factory=True,
             address=gateway.host,
             port=gateway.port,

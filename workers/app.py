@@ -22,6 +22,7 @@ from crossdock.delivery.guard import Guard
 from crossdock.errors import BrokerUnavailable, ProcessFailed
 from crossdock.health import Health
 from crossdock.inbound.persist import Persister
+from crossdock.memory import settle_memory
 from crossdock.secrets.seal import Sealer
 from crossdock.telemetry import logs
 from proto import subjects
@@ -68,6 +69,7 @@ async def _main(settings: Settings) -> None:
             await stack.enter_async_context(_maintaining(settings, database, bus, until))
         if "webhooks" in settings.worker.roles:
             await stack.enter_async_context(_delivering(settings, database, bus, until))
+        settle_memory()
         log.info("worker_started", roles=settings.worker.roles)
         await until.stopped()
         health.drain()
@@ -145,7 +147,7 @@ async def _delivering(
         bus, subjects.INGEST_STREAM, subjects.PERSIST_CONSUMER, room=2 * worker.batch_size
     )
     async with Client(guard, connections=worker.concurrency) as client:
-        dispatcher = Dispatcher(database, client, sealer, _dispatch_settings(settings))
+        dispatcher = Dispatcher(database, client, sealer, dispatch_settings(settings))
         flow = Webhooks(
             consumer,
             Persister(database, lease_s=settings.delivery.lease_s, shard=settings.shard),
@@ -175,7 +177,8 @@ async def _end(task: asyncio.Task[None]) -> None:
     await asyncio.wait({task})
 
 
-def _dispatch_settings(settings: Settings) -> DispatchSettings:
+def dispatch_settings(settings: Settings) -> DispatchSettings:
+    """Return how a worker with these settings dispatches."""
     worker, delivery = settings.worker, settings.delivery
     return DispatchSettings(
         caps=Caps(

@@ -1,5 +1,7 @@
 """A worker's own port: health for orchestrators, metrics for Prometheus. Loopback unless told."""
 
+from typing import Final
+
 import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -7,7 +9,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from crossdock.config import WorkerSettings
 from crossdock.errors import ConfigurationError
 from crossdock.health import Health
-from crossdock.telemetry.metrics import PUBLISH_SECONDS
+from crossdock.telemetry import metrics as known
+
+_TALLIED: Final = (known.PUBLISH_SECONDS, known.DELIVERY_SECONDS, known.DELIVERY_LATENCY_SECONDS)
 
 
 async def serve(settings: WorkerSettings, health: Health) -> web.AppRunner:
@@ -30,7 +34,8 @@ async def serve(settings: WorkerSettings, health: Health) -> web.AppRunner:
         return _json({"components": await health.components()})
 
     async def metrics(_: web.Request) -> web.Response:
-        PUBLISH_SECONDS.hand_over()
+        for tallied in _TALLIED:
+            tallied.hand_over()
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app.router.add_get("/health/live", live)

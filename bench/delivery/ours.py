@@ -14,13 +14,14 @@ import msgspec
 import uvloop
 
 from bench.delivery.world import Figure, Task
-from crossdock.config import DatabaseSettings
+from crossdock.config import DatabaseSettings, DeliverySettings, Settings, WorkerSettings
 from crossdock.db import Database
 from crossdock.delivery.client import Client
-from crossdock.delivery.dispatch.dispatcher import Dispatcher, DispatchSettings
-from crossdock.delivery.dispatch.lines import Caps
+from crossdock.delivery.dispatch.dispatcher import Dispatcher
 from crossdock.delivery.guard import Guard
+from crossdock.memory import settle_memory
 from crossdock.secrets.seal import Sealer
+from workers.app import dispatch_settings
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -37,17 +38,16 @@ async def _main() -> None:
     database = await Database.open(job.database, ["dispatch"])
     sealer = Sealer.from_text(job.key, setting="key")
     concurrency = job.task.concurrency
-    caps = Caps(
-        total=concurrency,
-        tenant=concurrency // 2,
-        destination=concurrency // 4,
-        waiting=concurrency,
+    settings = Settings(
+        worker=WorkerSettings(concurrency=concurrency),
+        delivery=DeliverySettings(allow_loopback=True, allowed_ports=()),
     )
     guard = Guard(allowed_ports=(), allow_loopback=True)
     async with database.queue() as conn:  # connected before the clock starts
         assert await conn.fetchval(_LEFT) == job.task.count
     async with Client(guard, connections=concurrency) as client:
-        dispatcher = Dispatcher(database, client, sealer, DispatchSettings(caps=caps))
+        dispatcher = Dispatcher(database, client, sealer, dispatch_settings(settings))
+        settle_memory()
         profiler = cProfile.Profile()
         if job.profile:
             profiler.enable()
@@ -62,7 +62,9 @@ async def _main() -> None:
     async with database.queue() as conn:
         assert await conn.fetchval(_LEFT) == 0
     if job.profile:
-        pstats.Stats(profiler, stream=sys.stderr).sort_stats("tottime").print_stats(40)
+        pstats.Stats(profiler, stream=sys.stderr).sort_stats("tottime").print_stats(
+            "crossdock|asyncpg|uuid|prometheus|asyncio|builtin|msgspec|re.py", 45
+        )
     print(msgspec.json.encode(figure).decode())
     await database.close()
 

@@ -41,7 +41,7 @@ from crossdock.inbound.persist import Arrival, Persister, Stored
 SIZE: Final = 500
 TENANTS: Final = 10_000
 BODY_BYTES: Final = 1024
-WARM_UP: Final = 5
+WARM_UP: Final = 80
 
 
 class Sample(msgspec.Struct, frozen=True):

@@ -101,25 +101,25 @@ class Client:
         """
         loop = asyncio.get_running_loop()
         ends = loop.time() + timeout_s
-        timeout = _timeout(timeout_s)
+        limit = _limit(timeout_s)
         while True:
             is_reused.set(False)
             try:
-                return await self._post(url, headers, body, timeout)
+                return await self._post(url, headers, body, limit)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
                 is_stale = is_reused.get() and not isinstance(error, aiohttp.ClientConnectorError)
                 left = ends - loop.time()
                 if not is_stale or left <= 0:
                     raise _failure(error) from error
-                timeout = aiohttp.ClientTimeout(total=left, ceil_threshold=_NO_ROUNDING_S)
+                limit = aiohttp.ClientTimeout(total=left, ceil_threshold=_NO_ROUNDING_S)
             except Exception as error:
                 raise _failure(error) from error
 
     async def _post(
-        self, url: URL, headers: Mapping[str, str], body: bytes, timeout: aiohttp.ClientTimeout
+        self, url: URL, headers: Mapping[str, str], body: bytes, limit: aiohttp.ClientTimeout
     ) -> Response:
         async with self._session.post(
-            url, data=body, headers=headers, allow_redirects=False, timeout=timeout
+            url, data=body, headers=headers, allow_redirects=False, timeout=limit
         ) as response:
             if response.status == _UPGRADED:
                 response.close()
@@ -135,7 +135,7 @@ class Client:
 
 
 @lru_cache(maxsize=256)
-def _timeout(total_s: float) -> aiohttp.ClientTimeout:
+def _limit(total_s: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=total_s, ceil_threshold=_NO_ROUNDING_S)
 
 

@@ -55,6 +55,7 @@ pub enum Taken {
 }
 
 #[pyfunction]
+#[expect(clippy::needless_pass_by_value, reason = "PyO3 extracts into owned values")]
 pub fn take_webhook(
     source: &Bound<'_, Source>,
     subject: &str,

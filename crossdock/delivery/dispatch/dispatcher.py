@@ -200,7 +200,7 @@ class Dispatcher:
             return _SOONEST_POLL_S
         if now >= self._round_at:
             await self._go_round(now)
-        if self.room < self._settings.caps.waiting // 4 + 1:
+        if not self._has_room:
             return self._settings.poll_s  # a landing wakes us
         keys = self._agenda.due(self._clock(), _KEYS_A_CLAIM)
         if keys:
@@ -310,22 +310,30 @@ class Dispatcher:
 
     def _pump(self) -> None:
         """Start what may start."""
-        while not self._recorder.is_behind and (turn := self._lines.take()) is not None:
-            flight = asyncio.create_task(self._fly(*turn))
+        while (turn := self._take()) is not None:
+            flight = asyncio.create_task(self._fly(turn))
             self._flights.add(flight)
             flight.add_done_callback(self._flights.discard)
 
-    async def _fly(self, key: Key, job: Job) -> None:
-        try:
-            await self._deliver(key, job)
-        except DatabaseUnavailable:
-            log.debug("flight_ends", delivery=job.leased.id)  # its lease brings it back
-        except Exception:
-            log.exception("flight_broke", delivery=job.leased.id)
-        finally:
-            self._held_bytes -= job.size
-            self._lines.done(key)
-            self._landed(key)
+    def _take(self) -> tuple[Key, Job] | None:
+        return None if self._recorder.is_behind else self._lines.take()
+
+    async def _fly(self, turn: tuple[Key, Job] | None) -> None:
+        """Deliver, and then whatever is next: a task costs more than a turn."""
+        while turn is not None:
+            key, job = turn
+            try:
+                await self._deliver(key, job)
+            except DatabaseUnavailable:
+                log.debug("flight_ends", delivery=job.leased.id)  # its lease brings it back
+            except Exception:
+                log.exception("flight_broke", delivery=job.leased.id)
+            finally:
+                self._held_bytes -= job.size
+                self._lines.done(key)
+                self._landed(key)
+            turn = self._take()
+            self._pump()
 
     async def _deliver(self, key: Key, job: Job) -> None:
         ready = self._targets.known(key) or (await self._targets.load([key]))[key]
@@ -360,8 +368,7 @@ class Dispatcher:
             self._agenda.note(key, now + settled.due_in_s)
 
     def _landed(self, key: Key) -> None:
-        """Fill the slot that is free again."""
-        self._pump()
+        """See who may be claimed now that there is room again."""
         if full := self._full.get(key[0]):
             # Half a line at a time: a claim for each single slot would cost more than it brings.
             enough = max(1, self._settings.caps.destination // 2)
@@ -371,8 +378,13 @@ class Dispatcher:
                 self._agenda.note(one, self._clock())
             if not full:
                 del self._full[key[0]]
-        if self._agenda.has_due(self._clock()) and self.room > self._settings.caps.waiting // 4:
+        if self._has_room and self._agenda.has_due(self._clock()):
             self._wake.set()
+
+    @property
+    def _has_room(self) -> bool:
+        """Whether a claim is worth its cost: few large ones, and the slots busy meanwhile."""
+        return self.room > self._settings.caps.waiting // 2
 
 
 def _key(leased: Leased) -> Key:

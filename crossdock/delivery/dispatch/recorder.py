@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 BATCH: Final = 500
 """Results in one transaction."""
-LINGER_S: Final = 0.005
+LINGER_S: Final = 0.01
 """How long the first result waits for others."""
 _RETRY_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 

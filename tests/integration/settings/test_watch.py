@@ -113,14 +113,14 @@ async def test_thousands_of_entries_come_in_order(bucket: Bucket) -> None:
 
 
 async def test_a_deaf_watch_resumes_after_its_last_revision(bucket: Bucket) -> None:
-    await bucket.put("a", b"1")
+    await bucket.put("k1", b"1")
     async with Watcher(bucket) as watcher:
         for number in range(2, 5):
             await deafen(bucket)
-            await bucket.put("a", b"%d" % number)
+            await bucket.put(f"k{number}", b"%d" % number)
             await watcher.until(lambda number=number: watcher.watch.sessions == number)  # type: ignore[misc]
             await watcher.until(lambda number=number: watcher.seen[-1][1] == b"%d" % number)  # type: ignore[misc]
-        assert watcher.seen == [("a", b"%d" % number) for number in range(1, 5)]
+        assert watcher.seen == [(f"k{number}", b"%d" % number) for number in range(1, 5)]
 
 
 async def test_silence_is_noticed_soon(bucket: Bucket) -> None:
@@ -133,7 +133,11 @@ async def test_silence_is_noticed_soon(bucket: Bucket) -> None:
         assert asyncio.get_running_loop().time() - began < 1.0
 
 
-async def test_a_message_that_was_lost_on_the_way_is_fetched_again(bucket: Bucket) -> None:
+@pytest.mark.parametrize("followed", [False, True])
+async def test_a_message_that_was_lost_on_the_way_is_fetched_again(
+    bucket: Bucket, *, followed: bool
+) -> None:
+    """The next message shows the gap, or else the next heartbeat."""
     async with Watcher(bucket) as watcher:
         real = watcher.watch._on_message
         await bucket.put("a", b"1")
@@ -149,7 +153,10 @@ async def test_a_message_that_was_lost_on_the_way_is_fetched_again(bucket: Bucke
         subscription = next(sub for sub in bucket.client._subs.values() if sub._cb == real)
         subscription._cb = lossy
         await bucket.put("b", b"2")
-        await watcher.until(lambda: watcher.seen == [("a", b"1"), ("b", b"2")])
+        if followed:
+            await bucket.put("c", b"3")
+        expected = [("a", b"1"), ("b", b"2"), ("c", b"3")][: 3 if followed else 2]
+        await watcher.until(lambda: watcher.seen == expected)
         assert not lose
         assert watcher.watch.sessions == 2
 

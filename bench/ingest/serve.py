@@ -1,0 +1,9 @@
+"""One server: `python -m bench.ingest.serve APPLICATION`, settings from the environment."""
+
+import sys
+
+from crossdock import config
+from gateway import server
+
+if __name__ == "__main__":
+    server.run(config.load(), application=sys.argv[1])
