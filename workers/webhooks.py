@@ -16,7 +16,7 @@ from crossdock import native
 from crossdock.bus.consumer import Consumer, Pulled
 from crossdock.bus.publisher import Publisher
 from crossdock.delivery.dispatch.dispatcher import Dispatcher, Job
-from crossdock.errors import BrokerUnavailable
+from crossdock.errors import BrokerUnavailable, TooLarge
 from crossdock.inbound.persist import (
     Arrival,
     Duplicate,
@@ -141,22 +141,28 @@ class Webhooks:
 
     async def _bury(self, message: Pulled, poison: Poison) -> None:
         log.error("poison", stream_seq=message.stream_seq, reason=poison.reason)
-        reason = poison.reason.encode("ascii", "replace").decode().replace("\r", " ")
-        grave = native.Message(
-            subjects.POISONED_INGEST,
-            message.data,
-            [
-                ("Nats-Msg-Id", f"ingest-{message.stream_seq}"),
-                ("crossdock-reason", reason.replace("\n", " ")[:500]),
-                ("crossdock-stream-seq", str(message.stream_seq)),
-            ],
-        )
 
         async def bury() -> None:
-            await self._publisher.publish(grave)
+            try:
+                stored = self._publisher.publish(grave(message, poison, len(message.data)))
+            except TooLarge:  # it filled a message by itself, and has no room for the reason
+                stored = self._publisher.publish(grave(message, poison, len(message.data) // 2))
+            await stored
             await self._consumer.end([message])
 
         await patiently("bury", bury)
+
+
+def grave(message: Pulled, poison: Poison, kept: int) -> native.Message:
+    """Return what POISON keeps of a message: its first bytes, its size, and what was wrong."""
+    reason = poison.reason.encode("ascii", "replace").decode().replace("\r", " ")
+    headers = [
+        ("Nats-Msg-Id", f"ingest-{message.stream_seq}"),
+        ("crossdock-reason", reason.replace("\n", " ")[:500]),
+        ("crossdock-stream-seq", str(message.stream_seq)),
+        ("crossdock-size", str(len(message.data))),
+    ]
+    return native.Message(subjects.POISONED_INGEST, message.data[:kept], headers)
 
 
 async def give_back(consumer: Consumer) -> None:

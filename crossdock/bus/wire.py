@@ -45,12 +45,17 @@ class Address(msgspec.Struct, frozen=True):
         Raises:
             ConfigurationError: it is not such a URL.
         """
-        parts = urlsplit(url)
+        wrong = ConfigurationError("CROSSDOCK_NATS__URL has no address like nats://host:4222.")
+        try:
+            parts = urlsplit(url)
+            port = parts.port or DEFAULT_PORT
+        except ValueError as error:
+            raise wrong from error
         if parts.scheme not in {"nats", "tls"} or not parts.hostname:
-            raise ConfigurationError(f"{url} is not an address like nats://host:4222.")
+            raise wrong
         return cls(
             host=parts.hostname,
-            port=parts.port or DEFAULT_PORT,
+            port=port,
             user=unquote(parts.username) if parts.username else user,
             password=unquote(parts.password) if parts.password else password,
             tls=tls,

@@ -4,7 +4,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import asyncpg
+from sqlalchemy import event
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from crossdock.config import DatabaseRole, DatabaseSettings
 from crossdock.db.roles import role_name
@@ -36,7 +39,7 @@ def engine_of(
     connect: Callable[[], Awaitable[asyncpg.Connection]] = lambda: asyncpg.connect(  # noqa: E731
         **connecting(settings, role)
     )
-    return create_async_engine(
+    engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connect,
         pool_size=size or settings.pool_size,
@@ -45,6 +48,19 @@ def engine_of(
         pool_reset_on_return="rollback",
         hide_parameters=True,  # an error's text goes to the log; bodies and secrets do not
     )
+    event.listen(engine.sync_engine, "checkout", _refuse_lost)
+    return engine
+
+
+def _refuse_lost(
+    connection: Any, _record: ConnectionPoolEntry, _proxy: PoolProxiedConnection
+) -> None:
+    """Have the pool replace a connection that the server closed while nobody used it.
+
+    asyncpg has seen it close, so this costs no round trip, unlike a ping at each checkout.
+    """
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError("The server closed this connection.")
 
 
 async def pool_of(settings: DatabaseSettings, role: DatabaseRole) -> asyncpg.Pool:

@@ -63,6 +63,8 @@ class Client:
             connections: In use at once; as many more may be idle.
             tls: Other trust than the system's.
         """
+        # Kept: asking for the running loop is a system call until Python 3.12.
+        self._now = asyncio.get_running_loop().time
         self._connector = Connector(guard, connections=connections, tls=tls)
         self._session = aiohttp.ClientSession(
             connector=self._connector,
@@ -99,8 +101,7 @@ class Client:
         Raises:
             CallFailed: there was no answer; `kind` says why.
         """
-        loop = asyncio.get_running_loop()
-        ends = loop.time() + timeout_s
+        ends = self._now() + timeout_s
         limit = _limit(timeout_s)
         while True:
             is_reused.set(False)
@@ -108,7 +109,7 @@ class Client:
                 return await self._post(url, headers, body, limit)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
                 is_stale = is_reused.get() and not isinstance(error, aiohttp.ClientConnectorError)
-                left = ends - loop.time()
+                left = ends - self._now()
                 if not is_stale or left <= 0:
                     raise _failure(error) from error
                 limit = aiohttp.ClientTimeout(total=left, ceil_threshold=_NO_ROUNDING_S)

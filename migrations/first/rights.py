@@ -114,7 +114,7 @@ CALLS: Final = {
 
 COMMANDS: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
-NEW_ROWS: Final = "crossdock.new_key, crossdock.new_event, crossdock.new_delivery"
+NEW_ROWS: Final = "crossdock.new_event, crossdock.new_delivery"
 
 
 def statements() -> list[str]:

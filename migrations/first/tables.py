@@ -215,11 +215,6 @@ STATEMENTS: Final = (
     """,
     "CREATE INDEX route_changes_position_idx ON crossdock.route_changes (position)",
     """
-    CREATE TYPE crossdock.new_key AS (
-        tenant_id uuid, source_id uuid, dedupe_hash bytea, event_id uuid
-    )
-    """,
-    """
     CREATE TYPE crossdock.new_event AS (
         tenant_id uuid,
         id uuid,
@@ -230,7 +225,8 @@ STATEMENTS: Final = (
         content_type text,
         traceparent text,
         headers bytea,
-        body bytea
+        body bytea,
+        dedupe_hash bytea
     )
     """,
     """

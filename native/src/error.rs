@@ -40,11 +40,14 @@ pub enum Error {
     #[error("a UUID is 16 bytes")]
     UuidLength,
     /// A subject that would not stay in its place on the wire.
-    #[error("a subject to publish on has no spaces, control characters or wildcards")]
+    #[error("a subject is at most 1,024 bytes with no spaces, control characters or wildcards")]
     Subject,
     /// A header that would not stay in its place on the wire.
     #[error("a header's name has no spaces, controls or colons, its value no line ends")]
     Header,
+    /// More headers than the broker stores with a message.
+    #[error("the headers of a message are at most 64 KiB together")]
+    Headers,
     /// The operating system gave no randomness.
     #[error("the operating system gave no randomness")]
     Randomness,

@@ -83,7 +83,7 @@ pub fn take_webhook(
         let (name, value) = (name.as_bytes(), value.as_bytes());
         picked.add(*fresh, value);
         match name {
-            b"content-type" => content_type = value,
+            b"content-type" => content_type = frames::media_type(value),
             b"traceparent" => trace = Some(value),
             _ if signatures::Source::is_credential(*slots) => {}
             _ => kept.offer(name, value),
@@ -194,7 +194,7 @@ pub fn content_length(headers: &Bound<'_, PyList>) -> PyResult<i64> {
         if name.as_bytes() == b"content-length" {
             let value = pair.get_item(1)?.cast_into::<PyBytes>()?;
             let digits = std::str::from_utf8(value.as_bytes()).unwrap_or_default();
-            return Ok(digits.parse::<u32>().map_or(-1, i64::from));
+            return Ok(digits.parse::<i64>().map_or(-1, |length| length.max(-1)));
         }
     }
     Ok(-1)

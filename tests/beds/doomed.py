@@ -8,7 +8,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 from uuid import UUID
@@ -22,7 +22,7 @@ from crossdock.inbound.persist import Persister, decode, store
 from crossdock.inbound.persist.model import Arrival
 from proto import ingest
 
-Moment = Literal["after_claim", "before_commit", "after_commit"]
+Moment = Literal["after_events", "before_commit", "after_commit"]
 
 
 class Doom(msgspec.Struct):
@@ -75,13 +75,12 @@ class _Doomed(Database):
 async def _run(given: Doom) -> None:
     database = await _Doomed.open(given.settings, ["ingest"])
     database.moment = given.moment
-    if given.moment == "after_claim":
+    if given.moment == "after_events":
 
-        async def dying(conn: Any, arrivals: Sequence[Arrival]) -> None:
-            del conn, arrivals
+        async def dying(*_arguments: Any, **_named: Any) -> None:
             _die()
 
-        store.add_events = dying
+        store.add_deliveries = dying
     arrivals = [decode(data, seq) for data, seq in given.messages]
     assert all(isinstance(one, Arrival) for one in arrivals)
     await Persister(database, lease_s=60.0).persist(arrivals)  # type: ignore[arg-type]

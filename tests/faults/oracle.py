@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from crossdock.samples.sender import Composer
 from tests.faults.receiver import Receiver
-from tests.faults.rest import Rest
+from tests.faults.rest import Reply, Rest
 from tests.faults.stack import Stack
 from tests.faults.traffic import Book, Traffic
 from tests.faults.waiting import until
@@ -153,9 +153,12 @@ async def judge(rest: Rest, accepted: dict[str, str], receiver: Receiver) -> Ver
 
 
 async def _fate(rest: Rest, event_id: str, *, ask: bool) -> Fate:
-    reply = await until(
-        lambda: rest.call("GET", f"/v1/events/{event_id}"), f"an answer about {event_id}"
-    )
+    async def told() -> Reply | None:
+        answer = await rest.call("GET", f"/v1/events/{event_id}")
+        return None if answer.status == 503 else answer
+
+    reply = await until(told, f"an answer about {event_id}")
+    assert reply is not None
     if reply.status != 200:
         return Fate(event_id, None, ())
     resolved: str = reply.json()["id"]

@@ -109,7 +109,7 @@ async def test_workers_are_killed_again_and_again_at_any_moment(scene: Scene) ->
     seed = random.SystemRandom().randrange(2**32)
     print(f"{seed=}")  # noqa: T201 - pytest shows it where the test fails
     chance = random.Random(seed)  # noqa: S311 - moments, not secrets
-    victims = [scene.stack.another_worker() for _ in range(2)]
+    victims: list[psutil.Process] = [scene.stack.another_worker() for _ in range(2)]
     async with scene.traffic(rate=200) as traffic:
         for turn in range(WORKER_KILLS):
             victim = victims[turn % 2]
@@ -178,6 +178,9 @@ async def test_the_database_is_killed(scene: Scene) -> None:
         await end(victim)
         await scene.stack.replaced([victim])
         await traffic.more(200)
+    async with scene.stack.rest(scene.key) as rest:
+        replies = [await rest.call("GET", "/v1/sources") for _ in range(20)]
+    assert {reply.status for reply in replies} == {200}, "Nobody is handed a dead connection."
     assert traffic.book.statuses() == {ACCEPTED}, "Ingest needs no database."
     await scene.check(traffic.book)
 
@@ -268,7 +271,7 @@ async def _answers_during(book: Book, start: float, *, least: int = 20) -> list[
 def _delivers(worker: psutil.Process, scene: Scene) -> bool:
     """Tell whether a worker has begun to deliver: it has a connection to the endpoint."""
     port = urlsplit(scene.receiver.url).port
-    return any(it.raddr and it.raddr.port == port for it in worker.net_connections("tcp"))
+    return any(getattr(it.raddr, "port", None) == port for it in worker.net_connections("tcp"))
 
 
 async def _nobody(url: str) -> bool:

@@ -22,6 +22,8 @@ FRESH_S: Final = 2.0
 """For how long a destination is used as it was read: the most that an edit may be late."""
 CAPACITY: Final = 5_000
 _OCTETS: Final = "application/octet-stream"
+_LONGEST_TYPE: Final = 384
+"""Of a media type, as gateways keep it; many servers refuse a request over one long header."""
 
 
 class Ready:
@@ -81,7 +83,7 @@ class Ready:
 
 
 def _is_plain(value: str) -> bool:
-    return bool(value) and value.isascii() and value.isprintable()
+    return 0 < len(value) <= _LONGEST_TYPE and value.isascii() and value.isprintable()
 
 
 class Targets:

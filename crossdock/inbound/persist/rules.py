@@ -18,10 +18,10 @@ from crossdock.inbound.persist.model import (
     Route,
 )
 
-_TIME_BYTES: Final = 8
-"""Of a UUIDv7: milliseconds, version, and the bits that tell ids of one millisecond apart."""
-_VARIANT: Final = 0x80
-_BELOW_VARIANT: Final = 0x3F
+_HALF: Final = 8
+"""Bytes of half an id. The upper one is its time; a delivery's is its event's."""
+
+_VARIANTS: Final = bytes(byte & 0x3F | 0x80 for byte in range(256))
 
 
 class Sorted(msgspec.Struct, frozen=True):
@@ -71,6 +71,9 @@ def plan(
 ) -> list[Planned]:
     """Return the deliveries of events: one for each destination that wants it.
 
+    A delivery's id shares the upper half of its event's: both are in partitions of the same time,
+    and the primary key finds the one by the other.
+
     Args:
         arrivals: what is, or may be, new.
         routes: the destinations of each tenant.
@@ -82,22 +85,20 @@ def plan(
         for route in routes[arrival.tenant_id]
         if route.takes_all or matches(route, arrival.source_id, arrival.message.event_type)
     ]
-    chance = random(_TIME_BYTES * len(wanted))
+    chance = lower_halves(random(_HALF * len(wanted)))
     return [
         Planned(
-            delivery_id(arrival.message.event_id, chance[at : at + _TIME_BYTES]),
+            uuid_of(arrival.message.event_id[:_HALF] + chance[at : at + _HALF]),
             arrival,
             route.destination_id,
             route.is_open,
         )
-        for at, (arrival, route) in zip(range(0, len(chance), _TIME_BYTES), wanted, strict=True)
+        for at, (arrival, route) in zip(range(0, len(chance), _HALF), wanted, strict=True)
     ]
 
 
-def delivery_id(event_id: bytes, chance: bytes) -> UUID:
-    """Return an id for a delivery of an event; it shares the event's upper half.
-
-    So both are in partitions of the same time, and the primary key finds the one by the other.
-    """
-    variant = chance[0] & _BELOW_VARIANT | _VARIANT
-    return uuid_of(event_id[:_TIME_BYTES] + bytes((variant,)) + chance[1:])
+def lower_halves(chance: bytes) -> bytes:
+    """Return random bytes as lower halves of UUIDs: each begins with the variant (RFC 9562)."""
+    halves = bytearray(chance)
+    halves[::_HALF] = halves[::_HALF].translate(_VARIANTS)
+    return bytes(halves)

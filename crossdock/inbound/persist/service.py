@@ -143,18 +143,14 @@ async def _add_events(
     known: dict[int, Outcome] = {}
     keyed = [at for at in positions if batch[at].is_keyed]
     if keyed:
-        claimed = await store.claim(conn, [batch[at] for at in keyed])
-        if len(claimed) < len(keyed):
-            known = await _known(
-                conn, batch, [at for at in keyed if batch[at].event_id not in claimed]
-            )
-        if claimed:
-            await store.add_events(conn, [batch[at] for at in keyed if at not in known])
+        taken = await store.add_keyed(conn, [batch[at] for at in keyed])
+        if taken:
+            known = await _known(conn, batch, [at for at in keyed if batch[at].event_id in taken])
     if len(keyed) < len(positions):
         unkeyed = [at for at in positions if not batch[at].is_keyed]
-        added = await store.add_unkeyed(conn, [batch[at] for at in unkeyed])
+        taken = await store.add_unkeyed(conn, [batch[at] for at in unkeyed])
         known |= {
-            at: Redelivered(batch[at].event_id) for at in unkeyed if batch[at].event_id not in added
+            at: Redelivered(batch[at].event_id) for at in unkeyed if batch[at].event_id in taken
         }
     return known
 

@@ -54,55 +54,66 @@ async def routes(
     return found
 
 
-_CLAIM: Final = """
-INSERT INTO crossdock.event_keys (tenant_id, source_id, dedupe_hash, event_id)
-SELECT * FROM unnest($1::crossdock.new_key[])
-ON CONFLICT DO NOTHING
-RETURNING event_id
+_ROW: Final = """
+tenant_id, id, source_id, stream_seq, event_type, provider_id, content_type, traceparent, headers,
+body
+"""
+
+_ADD_KEYED: Final = f"""
+WITH given AS (
+    SELECT * FROM unnest($1::crossdock.new_event[])
+), claimed AS (
+    INSERT INTO crossdock.event_keys (tenant_id, source_id, dedupe_hash, event_id)
+    SELECT tenant_id, source_id, dedupe_hash, id FROM given
+    ON CONFLICT DO NOTHING
+    RETURNING event_id
+), stored AS (
+    INSERT INTO crossdock.events ({_ROW})
+    SELECT {_ROW} FROM given WHERE id IN (SELECT event_id FROM claimed)
+)
+SELECT id FROM given WHERE id NOT IN (SELECT event_id FROM claimed)
 """
 
 
-async def claim(conn: asyncpg.Connection, arrivals: Sequence[Arrival]) -> set[UUID]:
-    """Claim dedupe keys, in the order given; return the ids of the events that got theirs.
+async def add_keyed(conn: asyncpg.Connection, arrivals: Sequence[Arrival]) -> set[UUID]:
+    """Claim keys, insert the events that got theirs; return the ids of those that did not.
 
-    Waits for a transaction that is about to claim one of them, so everybody must come in order.
+    Waits for a transaction that is about to claim one of them, so everybody must come in one order.
     """
-    keys = [(one.tenant_id, one.source_id, one.message.dedupe, one.event_id) for one in arrivals]
-    return {row[0] for row in await conn.fetch(_CLAIM, keys)}
+    rows = await conn.fetch(_ADD_KEYED, [_event(arrival) for arrival in arrivals])
+    return {row[0] for row in rows}
 
 
 _OWNERS: Final = """
 SELECT k.tenant_id, k.source_id, k.dedupe_hash, k.event_id
-FROM unnest($1::crossdock.new_key[]) AS wanted
+FROM unnest($1::uuid[], $2::uuid[], $3::bytea[]) AS wanted (tenant_id, source_id, dedupe_hash)
 JOIN crossdock.event_keys AS k USING (tenant_id, source_id, dedupe_hash)
 """
 
 
 async def owners(conn: asyncpg.Connection, keys: Collection[Key]) -> dict[Key, UUID]:
     """Return the events that own these dedupe keys; asked after claiming, so that all do."""
-    rows = await conn.fetch(_OWNERS, [(*key, None) for key in keys])
+    rows = await conn.fetch(
+        _OWNERS,
+        [tenant for tenant, _, _ in keys],
+        [source for _, source, _ in keys],
+        [dedupe for _, _, dedupe in keys],
+    )
     return {(row[0], row[1], row[2]): row[3] for row in rows}
 
 
-_ADD_EVENTS: Final = """
-INSERT INTO crossdock.events
-    (tenant_id, id, source_id, stream_seq, event_type, provider_id, content_type, traceparent,
-     headers, body)
-SELECT * FROM unnest($1::crossdock.new_event[])
+_ADD_UNKEYED: Final = f"""
+INSERT INTO crossdock.events ({_ROW})
+SELECT {_ROW} FROM unnest($1::crossdock.new_event[])
+ON CONFLICT DO NOTHING
+RETURNING id
 """
-
-_ADD_UNKEYED: Final = f"{_ADD_EVENTS} ON CONFLICT DO NOTHING RETURNING id"
-
-
-async def add_events(conn: asyncpg.Connection, arrivals: Sequence[Arrival]) -> None:
-    """Insert events that are known to be new: they own their key."""
-    await conn.execute(_ADD_EVENTS, [_event(arrival) for arrival in arrivals])
 
 
 async def add_unkeyed(conn: asyncpg.Connection, arrivals: Sequence[Arrival]) -> set[UUID]:
-    """Insert events that have no key; return the ids of those that were not there yet."""
+    """Insert events that have no key; return the ids of those that were there before."""
     rows = await conn.fetch(_ADD_UNKEYED, [_event(arrival) for arrival in arrivals])
-    return {row[0] for row in rows}
+    return {arrival.event_id for arrival in arrivals} - {row[0] for row in rows}
 
 
 def _event(arrival: Arrival) -> tuple[object, ...]:
@@ -118,6 +129,7 @@ def _event(arrival: Arrival) -> tuple[object, ...]:
         message.traceparent,
         encode_headers(message.headers),
         message.body,
+        message.dedupe,
     )
 
 

@@ -5,6 +5,9 @@ const MAX_COUNT: usize = 32;
 /// At most so many bytes of names and values together.
 const MAX_BYTES: usize = 4096;
 
+/// A type, a subtype and a parameter of 127 characters each fit (RFC 6838); what is longer is noise.
+const MAX_MEDIA_TYPE: usize = 384;
+
 /// Headers that say something about the connection or about us, not about the event; the content
 /// type and the trace have fields of their own.
 const DROPPED: [&[u8]; 21] = [
@@ -69,6 +72,12 @@ impl<'a> Kept<'a> {
     }
 }
 
+/// The content type that is kept: as sent, or nothing where it is too long to be one. It is the one
+/// header that goes all the way to receivers, so nobody may fill theirs, or the broker's, with it.
+pub fn media_type(value: &[u8]) -> &[u8] {
+    if value.len() > MAX_MEDIA_TYPE { b"" } else { value }
+}
+
 fn is_kept(name: &[u8]) -> bool {
     !DROPPED.contains(&name)
         && !name.ends_with(b"-sig")
@@ -102,6 +111,13 @@ mod tests {
         kept.offer(b"x-github-event", b"push");
         kept.offer(b"user-agent", b"GitHub");
         assert_eq!(kept.pairs().len(), 2);
+    }
+
+    #[test]
+    fn a_media_type_is_whole_or_none() {
+        let long = [b'a'; MAX_MEDIA_TYPE + 1];
+        assert_eq!(media_type(&long), b"");
+        assert_eq!(media_type(&long[1..]), &long[1..]);
     }
 
     #[test]

@@ -7,8 +7,15 @@ const BATCH_ID: &[u8] = b"Nats-Batch-Id: ";
 const BATCH_SEQUENCE: &[u8] = b"\r\nNats-Batch-Sequence: ";
 const BATCH_COMMIT: &[u8] = b"\r\nNats-Batch-Commit: 1";
 const CRLF: &[u8] = b"\r\n";
+/// The bytes of a header's line beside its name and value.
+const HEADER_MARKS: usize = b": \r\n".len();
 /// More than the control line's words and numbers, and what a batch adds, take.
 const OVERHEAD: usize = 192;
+/// The broker ends the connection over a control line of more than 4,096 bytes, by default.
+const MAX_SUBJECT: usize = 1024;
+/// The broker refuses a stream's message with more than 64 KiB of headers, a batch's included. A
+/// message that can never be stored must not be mistaken for a broker that is away.
+const MAX_HEADERS: usize = 0xffff - VERSION.len() - OVERHEAD - CRLF.len();
 
 /// A message that is ready but for the reply subject it will be published with.
 pub struct Message<B> {
@@ -25,7 +32,7 @@ impl<B: AsRef<[u8]>> Message<B> {
     /// A message without headers.
     pub fn new(subject: &str, head: Vec<u8>, body: B) -> Result<Self, Error> {
         let bad = |byte: u8| byte <= b' ' || byte == 0x7f || matches!(byte, b'*' | b'>');
-        if subject.is_empty() || subject.bytes().any(bad) {
+        if subject.is_empty() || subject.len() > MAX_SUBJECT || subject.bytes().any(bad) {
             return Err(Error::Subject);
         }
         Ok(Self { subject: subject.to_owned(), headers: Vec::with_capacity(64), head, body })
@@ -37,6 +44,9 @@ impl<B: AsRef<[u8]>> Message<B> {
         let nameless = name.is_empty() || name.bytes().any(|byte| byte <= b' ' || byte == b':');
         if nameless || value.bytes().any(broken) {
             return Err(Error::Header);
+        }
+        if self.headers.len() + name.len() + value.len() + HEADER_MARKS > MAX_HEADERS {
+            return Err(Error::Headers);
         }
         for part in [name.as_bytes(), b": ", value.as_bytes(), CRLF] {
             self.headers.extend_from_slice(part);
@@ -179,6 +189,16 @@ mod tests {
             assert!(message.header(name, value).is_err(), "{name:?}: {value:?}");
         }
         Ok(())
+    }
+
+    #[test]
+    fn what_no_broker_takes_is_no_message() -> Result<(), Error> {
+        assert!(Message::new(&"s".repeat(1024), Vec::new(), b"").is_ok());
+        assert_eq!(Message::new(&"s".repeat(1025), Vec::new(), b"").err(), Some(Error::Subject));
+        let mut message = message(b"")?;
+        message.header("a", &"v".repeat(60_000))?;
+        assert_eq!(message.header("b", &"v".repeat(6_000)), Err(Error::Headers));
+        message.header("b", "v")
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod replies;
 mod trace;
 
 pub use envelope::Envelope;
-pub use kept::Kept;
+pub use kept::{Kept, media_type};
 pub use message::{Message, batch, plain};
 pub use replies::{Replies, Reply};
 pub use trace::{TRACEPARENT, traceparent};

@@ -159,6 +159,28 @@ async def test_an_event_that_no_message_can_carry_is_delivered_all_the_same(
     assert "y" not in call.headers
 
 
+async def test_what_the_broker_would_refuse_for_ever_holds_nobody_up(
+    worker_settings: Settings, bed: DeliveryBed, ingest: Ingest, receiver: Receiver
+) -> None:
+    tenant = await bed.tenant()
+    await bed.destination(tenant, receiver.url("/ok"))
+    hostile = [
+        msgspec.structs.replace(bed.arrival(tenant).message, **{field: "x" * 200_000})
+        for field in ("content_type", "event_type")
+    ]
+    huge = b"\xc1" * (1024 * 1024 - 10)
+    good = webhooks(bed, tenant, 20)
+    async with working(worker_settings) as worker:
+        await ingest.accept(*good[:10], *hostile, huge, *good[10:])
+        await until(ingest.is_empty)
+        await until(lambda: len(receiver.calls) == 22)
+        assert len(worker.said("event_not_announced")) == 2
+        assert not worker.said("publisher_disconnected")
+    (grave,) = await ingest.all_of(subjects.POISON_STREAM, "poison.")
+    assert huge.startswith(grave.data)
+    assert grave.headers["crossdock-size"] == str(len(huge))
+
+
 @pytest.mark.timeout(90)
 async def test_a_worker_for_maintenance_alone_replays_and_leaves_ingest_alone(
     worker_settings: Settings, bed: DeliveryBed, ingest: Ingest

@@ -1,0 +1,1 @@
+"""How current the gateways' settings are, by which kind of watch, and what they cost."""
