@@ -30,7 +30,7 @@ demo: setup ## the main job on real servers: a live table; ONCE=1 ends by itself
 	$(BIN)/crossdock demo $(if $(ONCE),--once)
 
 up: setup ## start everything on this machine, data in .crossdock
-	$(BIN)/crossdock up --data .crossdock
+	$(BIN)/crossdock up --port 8080
 
 test: setup ## all tests, on real PostgreSQL and NATS
 	cargo test --quiet --locked --workspace

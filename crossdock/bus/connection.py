@@ -55,6 +55,8 @@ class Bus:
         """
         with as_unavailable():
             await self.client.flush(timeout=timeout_s)  # type: ignore[arg-type]
+        if not self.is_connected:  # the client ends the wait for an answer that can't come
+            raise BrokerUnavailable
 
     async def close(self) -> None:
         """Send what is buffered, then disconnect."""

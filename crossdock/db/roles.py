@@ -33,7 +33,7 @@ _SETTINGS: Final = {
         "lock_timeout": "5s",
         # All it asks for lies in an index, in order. Statistics see the average destination, and
         # not the one with a million deliveries due, which must not be read to be sorted.
-        "enable_sort": "on",
+        "enable_sort": "off",
         "enable_seqscan": "off",
         "enable_hashjoin": "off",
         "enable_mergejoin": "off",

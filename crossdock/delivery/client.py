@@ -165,8 +165,15 @@ def _keep(headers: Mapping[str, str]) -> list[tuple[str, str]]:
         room -= len(name) + len(value)
         if room < 0:
             break
-        kept.append((name.lower(), value))
+        kept.append((_text(name.lower()), _text(value)))
     return kept
+
+
+def _text(raw: str) -> str:
+    """Return a header's text as what can be stored: aiohttp smuggles odd bytes as surrogates."""
+    return (
+        raw if raw.isascii() else raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    )
 
 
 def _failure(error: Exception) -> CallFailed:

@@ -20,6 +20,7 @@ class Agenda:
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
         self._moments: dict[Key, float] = {}
+        self._postponed: set[Key] = set()
         self._heap: list[tuple[float, Key]] = []
 
     def __len__(self) -> int:
@@ -28,13 +29,15 @@ class Agenda:
     def note(self, key: Key, moment: float) -> None:
         """Remember that a destination has something due then, unless an earlier moment is known."""
         known = self._moments.get(key)
-        if known is None and len(self._moments) >= self._capacity:
-            return
-        if known is None or moment < known:
+        if known is None:
+            if len(self._moments) < self._capacity:
+                self._set(key, moment)
+        elif moment < known and key not in self._postponed:
             self._set(key, moment)
 
     def postpone(self, key: Key, moment: float) -> None:
-        """Don't look at a destination before that moment, whatever was known."""
+        """Don't look at a destination before that moment, whatever was or will be noted."""
+        self._postponed.add(key)
         self._set(key, moment)
 
     def due(self, now: float, limit: int) -> list[Key]:
@@ -44,6 +47,7 @@ class Agenda:
             moment, key = heapq.heappop(self._heap)
             if self._moments.get(key) == moment:
                 del self._moments[key]
+                self._postponed.discard(key)
                 found.append(key)
         return found
 

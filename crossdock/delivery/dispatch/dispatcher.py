@@ -10,6 +10,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 from uuid import UUID
 
@@ -34,7 +35,7 @@ from crossdock.secrets.seal import Sealer
 log = structlog.get_logger(__name__)
 
 NOBODY: Final = UUID(int=0)
-HOLD_S: Final = 15.0
+HOLD_S: Final = 5.0
 """How often to see whether a disabled destination, or a suspended tenant, is back."""
 _KEYS_A_CLAIM: Final = 128
 _MOST_A_CLAIM: Final = 256
@@ -42,6 +43,8 @@ _MOST_A_CLAIM: Final = 256
 _ROUND_PAGE: Final = 200
 _SOONEST_POLL_S: Final = 0.02
 _AWAY_S: Final = 1.0
+_RECORDED_IN_S: Final = 0.03
+"""A wait begins when the result is written, a little after it is known."""
 
 
 class DispatchSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,16 +85,18 @@ class Dispatcher:
         settings: DispatchSettings,
         *,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._database = database
         self._settings = settings
-        self._clock = clock
+        self._clock = clock  # for what others read: signatures, ages; it may jump
+        self._now = monotonic  # for all that waits
         self._chance = chance
         self._lines: Lines[Job] = Lines(settings.caps)
         self._agenda = Agenda()
         self._breakers = Breakers()
-        self._targets = Targets(database, sealer, clock)
+        self._targets = Targets(database, sealer, monotonic)
         self._recorder = Recorder(database, clock)
         self._recorder.on_changed = self._targets.forget
         self._recorder.on_resumed = self._pump
@@ -102,6 +107,7 @@ class Dispatcher:
         self._held_bytes = 0
         self._wake = asyncio.Event()
         self._is_draining = False
+        self._is_away = False
         self._round_after: Key = (NOBODY, NOBODY)
         self._round_at = 0.0
         self._round_gap = 0.0
@@ -141,7 +147,7 @@ class Dispatcher:
 
     def notice(self, key: Key, due_in_s: float = 0.0) -> None:
         """Learn that a destination has something due that was left in the database."""
-        self._agenda.note(key, self._clock() + due_in_s)
+        self._agenda.note(key, self._now() + due_in_s)
         self._wake.set()
 
     async def run(self) -> None:
@@ -184,32 +190,36 @@ class Dispatcher:
             try:
                 pause = await self._claim()
             except DatabaseUnavailable as error:
-                log.warning("claims_wait", reason=str(error))
+                if not self._is_away:
+                    log.warning("claims_wait", reason=str(error))
+                self._is_away = True
                 pause = _AWAY_S
+            else:
+                if self._is_away:
+                    log.info("claims_resume")
+                self._is_away = False
             if pause > 0:
-                try:
+                with suppress(TimeoutError):
                     async with asyncio.timeout(pause):
                         await self._wake.wait()
-                except TimeoutError:
-                    pass
 
     async def _claim(self) -> float:
         """Claim once what is due and has room; return how long to wait before the next time."""
-        now = self._clock()
+        now = self._now()
         if self._recorder.is_behind:
             return _SOONEST_POLL_S
         if now >= self._round_at:
             await self._go_round(now)
         if not self._has_room:
             return self._settings.poll_s  # a landing wakes us
-        keys = self._agenda.due(self._clock(), _KEYS_A_CLAIM)
+        keys = self._agenda.due(self._now(), _KEYS_A_CLAIM)
         if keys:
             wanted = self._choose(keys, await self._targets.load(keys))
             if wanted:
                 await self._lease(wanted)
                 self._pump()
         soonest = min(self._agenda.next() or self._round_at, self._round_at)
-        return min(max(0.0, soonest - self._clock()), self._settings.poll_s)
+        return min(max(0.0, soonest - self._now()), self._settings.poll_s)
 
     async def _go_round(self, now: float) -> None:
         """Look at the next destinations that have anything pending, whoever made it so."""
@@ -226,13 +236,13 @@ class Dispatcher:
             # A long round goes page by page, and takes a sixth of the time at most.
             self._round_after = found[-1][0]
             self._round_gap = max(5 * took, _SOONEST_POLL_S)
-        self._round_at = self._clock() + self._round_gap
+        self._round_at = self._now() + self._round_gap
 
     def _choose(
         self, keys: Sequence[Key], targets: dict[Key, Ready | None]
     ) -> list[tuple[Key, int]]:
         """Return how many to claim of each destination; remember those that must wait."""
-        now = self._clock()
+        now = self._now()
         wanted: list[tuple[Key, bool]] = []
         for key in keys:
             if (pause := self._pause(key, targets[key])) is not None:
@@ -249,14 +259,14 @@ class Dispatcher:
 
     def _defer(self, key: Key, now: float) -> None:
         """Come back to a destination once something of its tenant has landed."""
-        if self._lines.holds(key) or not self._lines.room(key):
+        if self._lines.serves(key[0]):
             self._full.setdefault(key[0], set()).add(key)
         else:
             self._agenda.note(key, now + _SOONEST_POLL_S)
 
     async def _lease(self, wanted: Sequence[tuple[Key, int]]) -> None:
-        now = self._clock()
-        ends = now + self._settings.lease_s
+        now = self._now()
+        ends = self._clock() + self._settings.lease_s
         async with self._database.batch("dispatch", {key[0] for key, _ in wanted}) as conn:
             claimed = await store.claim(
                 conn, wanted, lease=ids.new(), lease_s=self._settings.lease_s, lease_ends=ends
@@ -285,10 +295,10 @@ class Dispatcher:
         key = _key(job.leased)
         if (pause := self._pause(key, self._targets.known(key))) is not None:
             self._recorder.release(job.leased)
-            self._agenda.postpone(key, self._clock() + pause)
+            self._agenda.postpone(key, self._now() + pause)
         elif self._is_draining or not self.room or not self._lines.room(key):
             self._recorder.release(job.leased)
-            self._defer(key, self._clock())
+            self._defer(key, self._now())
         else:
             self._lines.add(key, job)
             self._held_bytes += job.size
@@ -300,7 +310,7 @@ class Dispatcher:
         """
         if ready is not None and not ready.target.enabled:
             return HOLD_S
-        return self._breakers.rest(key, self._clock()) or None
+        return self._breakers.rest(key, self._now()) or None
 
     def _give_back(self, key: Key, due_in_s: float) -> None:
         """Release what waits for a destination."""
@@ -340,12 +350,11 @@ class Dispatcher:
         if ready is None or job.cargo is None:
             self._recorder.add(Outcome(_undeliverable(job, ready)))
             return
-        now = self._clock()
         if not ready.target.enabled:
             self._recorder.release(job.leased)
-            self._agenda.postpone(key, now + HOLD_S)
+            self._agenda.postpone(key, self._now() + HOLD_S)
             return
-        left = job.leased.lease_ends - now
+        left = job.leased.lease_ends - self._clock()
         if left < self._attempter.timeout(ready.target) + self._settings.lease_s / 20:
             # Too late to be sure of recording it under this lease; it will be due again.
             self._recorder.release(job.leased)
@@ -356,7 +365,7 @@ class Dispatcher:
 
     def _judge(self, key: Key, attempted: Attempted) -> None:
         """Tell the breaker, and remember when to come back."""
-        now, settled = self._clock(), attempted.settled
+        now, settled = self._now(), attempted.settled
         if not attempted.reached:
             self._breakers.failed(key, now, self._chance())
             if rest := self._breakers.rest(key, now):
@@ -365,7 +374,7 @@ class Dispatcher:
         else:
             self._breakers.answered(key)
         if settled.state == "pending":
-            self._agenda.note(key, now + settled.due_in_s)
+            self._agenda.note(key, now + settled.due_in_s + _RECORDED_IN_S)
 
     def _landed(self, key: Key) -> None:
         """See who may be claimed now that there is room again."""
@@ -375,10 +384,10 @@ class Dispatcher:
             ready = [one for one in full if self._lines.room(one) >= enough]
             for one in ready:
                 full.discard(one)
-                self._agenda.note(one, self._clock())
+                self._agenda.note(one, self._now())
             if not full:
                 del self._full[key[0]]
-        if self._has_room and self._agenda.has_due(self._clock()):
+        if self._has_room and self._agenda.has_due(self._now()):
             self._wake.set()
 
     @property

@@ -67,6 +67,10 @@ class Lines(Generic[T]):
         free = min(self._free_all, self._free_of_tenant(key[0]), self._free_of_line(key))
         return max(0, free)
 
+    def serves(self, tenant_id: UUID) -> bool:
+        """Tell whether a tenant has anything in flight or waiting here."""
+        return tenant_id in self._tenants
+
     def holds(self, key: Key) -> bool:
         """Tell whether a destination has anything in flight or waiting here."""
         tenant = self._tenants.get(key[0])

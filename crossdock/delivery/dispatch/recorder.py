@@ -10,10 +10,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Final
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from crossdock.db.database import Database
 from crossdock.delivery import rules
@@ -48,6 +50,7 @@ class Recorder:
         self._clock = clock
         self._outcomes: deque[Outcome] = deque()
         self._unused: deque[tuple[Leased, float]] = deque()
+        self._batch = BATCH
         self._more = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -84,7 +87,7 @@ class Recorder:
             failures = 0
             while self._outcomes or self._unused:
                 try:
-                    await self._write()
+                    await self._write(self._batch)
                 except DatabaseUnavailable as error:
                     self.is_behind = True
                     if failures == 0:
@@ -92,10 +95,13 @@ class Recorder:
                     await asyncio.sleep(_RETRY_S[min(failures, len(_RETRY_S) - 1)])
                     failures += 1
                     self._drop_ended()
+                except Exception:
+                    self._single_out()
                 else:
                     if failures:
                         log.info("recording_resumes", lost=self.lost)
                     failures = 0
+                    self._batch = min(BATCH, 2 * self._batch)
                     self.is_behind = len(self._outcomes) > 4 * BATCH
             if self.is_behind:
                 self.is_behind = False
@@ -110,9 +116,25 @@ class Recorder:
         self._idle.clear()
         self._more.set()
 
-    async def _write(self) -> None:
-        batch = [self._outcomes[i] for i in range(min(BATCH, len(self._outcomes)))]
-        unused = [self._unused[i] for i in range(min(BATCH, len(self._unused)))]
+    def _single_out(self) -> None:
+        """Write on, one by one, after an error that is about a result itself.
+
+        That one is written without what its destination said, and given up if even that fails.
+        """
+        if self._batch > 1 or not self._outcomes:
+            self._batch = 1
+            return
+        log.exception("result_broke", delivery=self._outcomes[0].settled.leased.id)
+        outcome = self._outcomes.popleft()
+        attempt = outcome.settled.attempt
+        if attempt is not None and (attempt.response_headers or attempt.response_body):
+            bare = replace(attempt, error="internal", response_headers=[], response_body=b"")
+            settled = replace(outcome.settled, error="internal", attempt=bare)
+            self._outcomes.appendleft(replace(outcome, settled=settled))
+
+    async def _write(self, most: int) -> None:
+        batch = list(islice(self._outcomes, most))
+        unused = list(islice(self._unused, BATCH))
         settled = [outcome.settled for outcome in batch]
         tenants = {one.leased.tenant_id for one in settled}
         tenants.update(leased.tenant_id for leased, _ in unused)

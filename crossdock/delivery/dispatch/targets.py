@@ -31,9 +31,9 @@ class Ready:
 
     __slots__ = ("_sealer", "_signer", "_signer_ends", "_url", "read_at", "target")
 
-    def __init__(self, target: Target, sealer: Sealer, now: float) -> None:
+    def __init__(self, target: Target, sealer: Sealer, read_at: float) -> None:
         self.target = target
-        self.read_at = now
+        self.read_at = read_at
         self._sealer = sealer
         self._url: URL | None = None
         self._signer: native.Signer | None = None
@@ -46,12 +46,12 @@ class Ready:
             self._url = URL(self.target.url)
         return self._url
 
-    def renewed(self, target: Target, now: float) -> "Ready":
+    def renewed(self, target: Target, read_at: float) -> "Ready":
         """Return what serves for the row as it is now."""
         if target.version != self.target.version:
-            return Ready(target, self._sealer, now)
+            return Ready(target, self._sealer, read_at)
         self.target = target
-        self.read_at = now
+        self.read_at = read_at
         return self
 
     def headers(self, cargo: Cargo, now: float) -> dict[str, str]:
@@ -90,12 +90,17 @@ class Targets:
     """The destinations that this process calls."""
 
     def __init__(
-        self, database: Database, sealer: Sealer, clock: Callable[[], float] = time.time
+        self,
+        database: Database,
+        sealer: Sealer,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._sealer = sealer
-        self._clock = clock
+        self._monotonic = monotonic
         self._ready: dict[Key, Ready] = {}
+        self._missing: dict[Key, float] = {}
+        """Deleted ones, and when that was seen."""
 
     async def load(self, keys: Collection[Key]) -> dict[Key, Ready | None]:
         """Return destinations by key, read anew where it is time; `None` for a deleted one.
@@ -103,7 +108,7 @@ class Targets:
         Raises:
             DatabaseUnavailable: the database is away.
         """
-        now = self._clock()
+        now = self._monotonic()
         stale = {key for key in keys if not self._is_fresh(key, now)}
         if stale:
             tenants = {tenant for tenant, _ in stale}
@@ -119,19 +124,26 @@ class Targets:
     def forget(self, key: Key) -> None:
         """Read a destination anew when it is needed next."""
         self._ready.pop(key, None)
+        self._missing.pop(key, None)
 
     def _is_fresh(self, key: Key, now: float) -> bool:
         ready = self._ready.get(key)
-        return ready is not None and now - ready.read_at < FRESH_S
+        read_at = self._missing.get(key) if ready is None else ready.read_at
+        return read_at is not None and now - read_at < FRESH_S
 
     def _keep(self, stale: Collection[Key], rows: Collection[Target], now: float) -> None:
         old = {key: self._ready.pop(key, None) for key in stale}
+        for key in stale:
+            self._missing.pop(key, None)
+            self._missing[key] = now
         for target in rows:
             key = (target.tenant_id, target.id)
             ready = old.get(key)
+            del self._missing[key]
             self._ready[key] = (
                 Ready(target, self._sealer, now) if ready is None else ready.renewed(target, now)
             )
         # Read longest ago first: what was read again has moved to the end.
-        while len(self._ready) > CAPACITY:
-            del self._ready[next(iter(self._ready))]
+        for known in (self._ready, self._missing):
+            while len(known) > CAPACITY:
+                del known[next(iter(known))]

@@ -1,5 +1,8 @@
 """Statements of persisting, as the role `ingest`; each takes a whole batch.
 
+Each that inserts may wait for a transaction that is about to insert the same key, and so everybody
+comes with rows in the same order.
+
 Rows travel as one array of composite values (`crossdock.new_event[]`): asyncpg looks at every
 element of an array to see whether it is an array itself, and a row is one element.
 """
@@ -59,6 +62,27 @@ tenant_id, id, source_id, stream_seq, event_type, provider_id, content_type, tra
 body
 """
 
+_ADD_NEW: Final = f"""
+WITH given AS (
+    SELECT * FROM unnest($1::crossdock.new_event[])
+), claimed AS (
+    INSERT INTO crossdock.event_keys (tenant_id, source_id, dedupe_hash, event_id)
+    SELECT tenant_id, source_id, dedupe_hash, id FROM given
+)
+INSERT INTO crossdock.events ({_ROW}) SELECT {_ROW} FROM given
+"""
+
+
+async def add_new(conn: asyncpg.Connection, arrivals: Sequence[Arrival]) -> None:
+    """Claim keys and insert their events, all of them or none: see `is_taken`."""
+    await conn.execute(_ADD_NEW, [_event(arrival) for arrival in arrivals])
+
+
+def is_taken(error: Exception) -> bool:
+    """Say whether `add_new` failed because one of its keys has an owner."""
+    return isinstance(error, asyncpg.UniqueViolationError) and error.table_name == "event_keys"
+
+
 _ADD_KEYED: Final = f"""
 WITH given AS (
     SELECT * FROM unnest($1::crossdock.new_event[])
@@ -76,10 +100,7 @@ SELECT id FROM given WHERE id NOT IN (SELECT event_id FROM claimed)
 
 
 async def add_keyed(conn: asyncpg.Connection, arrivals: Sequence[Arrival]) -> set[UUID]:
-    """Claim keys, insert the events that got theirs; return the ids of those that did not.
-
-    Waits for a transaction that is about to claim one of them, so everybody must come in one order.
-    """
+    """Claim keys, insert the events that got theirs; return the ids of those that did not."""
     rows = await conn.fetch(_ADD_KEYED, [_event(arrival) for arrival in arrivals])
     return {row[0] for row in rows}
 

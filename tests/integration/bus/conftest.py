@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import msgspec
 import pytest
@@ -41,9 +42,9 @@ async def bus(broker_settings: NatsSettings) -> AsyncIterator[Bus]:
 
 
 @asynccontextmanager
-async def publishing(settings: NatsSettings, **options: float) -> AsyncIterator[Publisher]:
+async def publishing(settings: NatsSettings, **options: Any) -> AsyncIterator[Publisher]:
     """A publisher, connected."""
-    publisher = Publisher(settings, **options)  # type: ignore[arg-type]
+    publisher = Publisher(settings, **options)
     try:
         async with asyncio.timeout(10):
             await publisher.wait_connected()
@@ -55,6 +56,19 @@ async def publishing(settings: NatsSettings, **options: float) -> AsyncIterator[
 def message(message_id: str, size: int = 1024) -> Message:
     """Return a message for INGEST."""
     return Message(subjects.ingest(0), b"x" * size, [("Nats-Msg-Id", message_id)])
+
+
+async def refusal(publisher: Publisher, *words: str, within_s: float = 10.0) -> str:
+    """Wait until the publisher refuses with one of these words, and return all it says."""
+    said = ""
+    async with asyncio.timeout(within_s):
+        while not any(word in said for word in words):
+            try:
+                publisher.publish(message("refused")).cancel()
+            except BrokerUnavailable as error:
+                said = str(error)
+            await asyncio.sleep(0.01)
+    return said
 
 
 class Book:

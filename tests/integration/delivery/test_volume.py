@@ -43,7 +43,7 @@ async def rows_read(bed: DeliveryBed, statement: str, *arguments: Any) -> int:
     async with bed.database.queue() as conn:
         plan = await conn.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", *arguments)
     nodes = list(_nodes(msgspec.json.decode(plan)[0]["Plan"]))
-    return max(round(node["Actual Rows"] * node["Actual Loops"]) for node in nodes)
+    return max(int(node["Actual Rows"] * node["Actual Loops"]) for node in nodes)
 
 
 def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:

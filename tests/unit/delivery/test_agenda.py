@@ -26,10 +26,13 @@ def test_what_is_postponed_is_not_due_before() -> None:
     agenda = Agenda()
     agenda.note(key(1), 10)
     agenda.postpone(key(1), 40)
+    agenda.note(key(1), 20)
     assert agenda.due(39, 10) == []
     assert not agenda.has_due(39)
     assert agenda.has_due(40)
     assert agenda.due(40, 10) == [key(1)]
+    agenda.note(key(1), 20)
+    assert agenda.due(40, 10) == [key(1)], "once it was looked at, it is as any other"
 
 
 def test_soonest_first_and_no_more_than_asked_for() -> None:

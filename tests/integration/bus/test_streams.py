@@ -1,0 +1,126 @@
+"""Streams are declared once, mended where that can be, and otherwise refused in plain words."""
+
+import asyncio
+
+import msgspec
+import pytest
+from nats.js.api import ConsumerConfig, RetentionPolicy, StreamConfig
+
+from crossdock.bus import Bus, connect, streams
+from crossdock.bus.streams import ensure_streams, wait_for_streams
+from crossdock.embedded import EmbeddedNats
+from crossdock.errors import BrokerUnavailable, ConfigurationError
+from proto import subjects
+
+
+@pytest.fixture
+def group_commit() -> bool:
+    """It makes no difference here."""
+    return True
+
+
+async def test_they_are_what_the_design_says(bus: Bus) -> None:
+    jetstream = bus.jetstream()
+    ingest = (await jetstream.stream_info(subjects.INGEST_STREAM)).config
+    events = (await jetstream.stream_info(subjects.EVENTS_STREAM)).config
+    persist = await jetstream.consumer_info(subjects.INGEST_STREAM, subjects.PERSIST_CONSUMER)
+
+    assert (ingest.retention, ingest.discard) == ("workqueue", "new")
+    assert ingest.allow_atomic
+    assert ingest.max_bytes == bus.settings.ingest_max_bytes
+    assert ingest.duplicate_window == 120
+    assert (events.retention, events.discard) == ("limits", "old")
+    assert persist.config.ack_policy == "explicit"
+    assert await jetstream.stream_info(subjects.POISON_STREAM)
+    assert await jetstream.stream_info(f"KV_{subjects.SOURCES_BUCKET}")
+
+
+async def test_again_changes_nothing(bus: Bus) -> None:
+    jetstream = bus.jetstream()
+    before = await jetstream.streams_info()
+
+    await asyncio.gather(*(ensure_streams(bus) for _ in range(5)))
+
+    after = await jetstream.streams_info()
+    assert [info.config for info in after] == [info.config for info in before]
+    assert [info.created for info in after] == [info.created for info in before]
+
+
+async def test_what_differs_is_mended_and_an_operators_settings_stay(bus: Bus) -> None:
+    jetstream = bus.jetstream()
+    found = (await jetstream.stream_info(subjects.INGEST_STREAM)).config
+    theirs = found.evolve(description="theirs", allow_atomic=False, max_bytes=10_000_000)
+    await jetstream.update_stream(theirs)
+    await jetstream.add_consumer(
+        subjects.INGEST_STREAM,
+        ConsumerConfig(durable_name=subjects.PERSIST_CONSUMER, ack_wait=5.0),
+    )
+
+    await ensure_streams(bus)
+
+    mended = (await jetstream.stream_info(subjects.INGEST_STREAM)).config
+    assert mended.allow_atomic
+    assert mended.max_bytes == bus.settings.ingest_max_bytes
+    assert mended.description == "theirs"
+    persist = await jetstream.consumer_info(subjects.INGEST_STREAM, subjects.PERSIST_CONSUMER)
+    assert persist.config.ack_wait == streams.ACK_WAIT_S
+
+
+async def test_a_stream_of_another_kind_is_refused_and_left_alone(bus: Bus) -> None:
+    jetstream = bus.jetstream()
+    await jetstream.delete_stream(subjects.EVENTS_STREAM)
+    other = StreamConfig(
+        name=subjects.EVENTS_STREAM, subjects=["x"], retention=RetentionPolicy.INTEREST
+    )
+    await jetstream.add_stream(other)
+
+    with pytest.raises(ConfigurationError, match="EVENTS has retention interest; it must be limits"):
+        await ensure_streams(bus)
+
+    found = (await jetstream.stream_info(subjects.EVENTS_STREAM)).config
+    assert found.subjects == ["x"]
+
+
+async def test_what_the_broker_refuses_is_told(bus: Bus) -> None:
+    jetstream = bus.jetstream()
+    await jetstream.delete_stream(subjects.EVENTS_STREAM)
+    await jetstream.add_stream(StreamConfig(name="THEIRS", subjects=["events.>"]))
+
+    with pytest.raises(ConfigurationError, match="stream EVENTS: subjects overlap"):
+        await ensure_streams(bus)
+
+    await jetstream.delete_stream("THEIRS")
+    many = msgspec.structs.replace(bus.settings, replicas=3)
+    with pytest.raises(ConfigurationError, match="replicas"):
+        await ensure_streams(Bus(bus.client, many))
+
+
+async def test_a_broker_that_is_away_is_waited_for(private_nats: EmbeddedNats) -> None:
+    settings = private_nats.settings()
+    private_nats.kill()
+    with pytest.raises(BrokerUnavailable, match="away"):
+        await connect(settings, wait_s=0.5)
+    connecting = asyncio.create_task(connect(settings))
+    await asyncio.to_thread(private_nats.start)
+    bus = await asyncio.wait_for(connecting, 10)
+    try:
+        private_nats.pause()
+        declaring = asyncio.create_task(wait_for_streams(bus))
+        private_nats.resume()
+        await asyncio.wait_for(declaring, 30)
+        await bus.round_trip()
+    finally:
+        await bus.close()
+
+
+async def test_a_connection_comes_back_by_itself(private_nats: EmbeddedNats, bus: Bus) -> None:
+    await asyncio.to_thread(private_nats.kill)
+    with pytest.raises(BrokerUnavailable):
+        await bus.round_trip(0.5)
+
+    await asyncio.to_thread(private_nats.start)
+
+    async with asyncio.timeout(10):
+        while not bus.is_connected:
+            await asyncio.sleep(0.01)
+    await bus.round_trip()
