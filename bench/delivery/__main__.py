@@ -115,7 +115,7 @@ def main() -> None:
     """Read the command line and measure."""
     parser = argparse.ArgumentParser(prog="bench.delivery", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--profile", action="store_true", help="profile the worker's last round")
     given = parser.parse_args()
     print(f"Python {sys.version.split()[0]}, {os.cpu_count()} processors")

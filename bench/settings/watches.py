@@ -12,7 +12,7 @@ import asyncio
 import logging
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NoReturn
@@ -59,7 +59,7 @@ class WatchAll(Watcher):
         watch = await keys.watchall()
         while True:
             with suppress(TimeoutError):
-                entry = await watch.updates(60)
+                entry = await watch.updates(60)  # type: ignore[no-untyped-call]
                 if entry:
                     self.note(entry.key, entry.value)
 
@@ -74,7 +74,7 @@ class WatchAllWithBeat(Watcher):
                 keys = await self.bus.jetstream(SILENT_S).key_value(NAME)
                 watch = await keys.watchall()
                 while True:
-                    entry = await watch.updates(SILENT_S)
+                    entry = await watch.updates(SILENT_S)  # type: ignore[no-untyped-call]
                     if entry:
                         self.note(entry.key, entry.value)
             except Exception:  # noqa: BLE001 - whatever it is, watch again
@@ -127,46 +127,54 @@ async def forget_consumers(_nats: EmbeddedNats, bucket: Bucket) -> None:
         await bucket.js.delete_consumer(bucket.stream, consumer.name)
 
 
+class Writer:
+    """Puts numbers and beats, and remembers when each number was acknowledged."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+        self._acknowledged: list[float] = []
+
+    async def write(self) -> NoReturn:
+        """Put one number after the other."""
+        while True:
+            with suppress(BrokerUnavailable):
+                await self._bucket.put("number", b"%d" % len(self._acknowledged))
+                self._acknowledged.append(time.monotonic())
+            await asyncio.sleep(WRITE_S)
+
+    async def beat(self) -> NoReturn:
+        """Put a beat four times a second."""
+        while True:
+            with suppress(BrokerUnavailable):
+                await self._bucket.put("beat", b"x")
+            await asyncio.sleep(BEAT_S)
+
+    async def measure(self, watchers: Sequence[Watcher]) -> NoReturn:
+        """Note how late each watcher is."""
+        while True:
+            now = time.monotonic()
+            for watcher in watchers:
+                missing = self._acknowledged[watcher.seen + 1 : watcher.seen + 2]
+                watcher.worst_s = max(watcher.worst_s, *(now - moment for moment in missing), 0.0)
+            await asyncio.sleep(0.002)
+
+
 async def compare(nats: EmbeddedNats, fault: Fault) -> dict[str, float]:
     """Return each kind's worst delay in one fault, in seconds."""
     bus = await connect(nats.settings())
     bucket = Bucket(bus, NAME)
     await bucket.ensure()
+    writer = Writer(bucket)
     watchers = [kind(await connect(nats.settings())) for kind in KINDS]
-    acknowledged: list[float] = []
-
-    async def write() -> NoReturn:
-        while True:
-            with suppress(BrokerUnavailable):
-                await bucket.put("number", b"%d" % len(acknowledged))
-                acknowledged.append(time.monotonic())
-            await asyncio.sleep(WRITE_S)
-
-    async def beat() -> NoReturn:
-        while True:
-            with suppress(BrokerUnavailable):
-                await bucket.put("beat", b"x")
-            await asyncio.sleep(BEAT_S)
-
-    async def measure() -> NoReturn:
-        while True:
-            now = time.monotonic()
-            for watcher in watchers:
-                missing = watcher.seen + 1
-                if missing < len(acknowledged):
-                    watcher.worst_s = max(watcher.worst_s, now - acknowledged[missing])
-            await asyncio.sleep(0.002)
-
     tasks = [asyncio.create_task(watcher.run()) for watcher in watchers]
-    tasks += [asyncio.create_task(write()), asyncio.create_task(beat())]
+    tasks += [asyncio.create_task(writer.write()), asyncio.create_task(writer.beat())]
     await asyncio.sleep(1)
-    tasks.append(asyncio.create_task(measure()))
+    tasks.append(asyncio.create_task(writer.measure(watchers)))
     await fault(nats, bucket)
     await asyncio.sleep(5 if fault is nothing else WATCHED_S)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    await bucket.js.delete_stream(bucket.stream)
     for one in (bus, *(watcher.bus for watcher in watchers)):
         await one.close()
     return {type(watcher).__name__: watcher.worst_s for watcher in watchers}

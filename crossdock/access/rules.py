@@ -15,7 +15,7 @@ import hashlib
 import hmac
 import re
 import zlib
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -148,6 +148,20 @@ def authorise(principal: Principal, wanted: frozenset[str]) -> None:
         raise Forbidden(f"This key lacks the permission {', '.join(missing)}.")
     if principal.tenant_state != "active" and any(not name.endswith(":read") for name in wanted):
         raise TenantSuspended
+
+
+def check_end(expires_at: datetime, now: datetime) -> None:
+    """Check that a key can end at that moment.
+
+    Raises:
+        Invalid: it has passed, or lies outside of UTC's calendar, where the database can't follow.
+    """
+    try:
+        passed = expires_at.astimezone(UTC) <= now
+    except OverflowError as error:
+        raise Invalid(None, Violation("/expires_at", "That moment is too far away.")) from error
+    if passed:
+        raise Invalid(None, Violation("/expires_at", "That moment has passed."))
 
 
 def is_live(*, now: datetime, expires_at: datetime | None, revoked_at: datetime | None) -> bool:

@@ -9,7 +9,7 @@ from crossdock import ids
 from crossdock.access import rules, store
 from crossdock.access.model import ApiKey, NewApiKey
 from crossdock.db import Database
-from crossdock.errors import Invalid, NotFound, Violation
+from crossdock.errors import NotFound
 from crossdock.paging import Slice, Window
 
 
@@ -46,13 +46,13 @@ class ApiKeys:
             expires_at: When it ends by itself, if it does.
 
         Raises:
-            Invalid: a permission that does not exist, or an end that has passed.
+            Invalid: a permission that does not exist, or an end that is none.
             Forbidden: a permission that its maker lacks.
         """
         rules.check_permissions(permissions, held)
         now = self._clock()
-        if expires_at is not None and expires_at <= now:
-            raise Invalid(None, Violation("/expires_at", "That moment has passed."))
+        if expires_at is not None:
+            rules.check_end(expires_at, now)
         text = rules.KeyText(tenant_id, ids.new(now.timestamp()), os.urandom(rules.SECRET_BYTES))
         key = ApiKey(
             tenant_id=tenant_id,

@@ -5,10 +5,14 @@ import socket
 import ssl
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
-from typing import Any, Final
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Final, cast
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http import HttpProcessingError
 
 from crossdock.delivery.guard import Guard
 
@@ -16,6 +20,8 @@ KEEP_ALIVE_S: Final = 4.0
 """Less than the five seconds after which common servers close an idle connection on us."""
 _DNS_TTL_S: Final = 10
 _RESOLVER_THREADS: Final = 32
+MOST_INTERIM: Final = 32
+"""Interim answers to one call; a server that means them sends one or two."""
 
 is_reused: Final = ContextVar("is_reused", default=False)
 """Whether the call that this task is making goes out on a connection that was used before.
@@ -65,6 +71,31 @@ class Resolver(AbstractResolver):
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
+class Protocol(ResponseHandler):
+    """A connection that hears only so many interim answers (1xx) before the one that counts.
+
+    aiohttp skips any number of them. A destination that sends nothing else, as fast as it can,
+    would have the loop to itself until the call's time is over.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._interim = 0
+
+    async def read(self) -> Any:
+        """Return the next answer.
+
+        Raises:
+            HttpProcessingError: too many were no answer.
+        """
+        found = await super().read()
+        is_interim = found[0].code < HTTPStatus.OK
+        self._interim = self._interim + 1 if is_interim else 0
+        if self._interim > MOST_INTERIM:
+            raise HttpProcessingError(code=found[0].code, message="too many interim answers")
+        return found
+
+
 class Connector(aiohttp.TCPConnector):
     """A pool that bounds idle connections too: aiohttp's `limit` counts only those in use."""
 
@@ -79,6 +110,7 @@ class Connector(aiohttp.TCPConnector):
             socket_factory=guard.open_socket,
             ssl=tls or True,
         )
+        self._factory = cast("partial[ResponseHandler]", partial(Protocol, loop=self._loop))
         self._most_idle = connections
 
     @property

@@ -86,6 +86,8 @@ class SourceDirectory:
             Unavailable: nobody can say at the moment whether there is such a source.
         """
         digest = sha256(token.encode(errors="replace"))
+        if digest in self._sources:
+            return self.get(token)
         place = self._lookups.admit(digest)
         if place is not None:
             async with place:

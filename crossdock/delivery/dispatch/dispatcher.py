@@ -12,39 +12,31 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
-from uuid import UUID
 
 import msgspec
 import structlog
 
-from crossdock import ids
 from crossdock.db.database import Database
 from crossdock.delivery.client import Client
-from crossdock.delivery.dispatch import store
-from crossdock.delivery.dispatch.agenda import Agenda
 from crossdock.delivery.dispatch.attempt import Attempted, Attempter
 from crossdock.delivery.dispatch.breaker import Breakers
 from crossdock.delivery.dispatch.lines import Caps, Key, Lines
+from crossdock.delivery.dispatch.queue import HOLD_S, SOONEST_S, Job, Queue
 from crossdock.delivery.dispatch.recorder import Outcome, Recorder
 from crossdock.delivery.dispatch.store import Settled
 from crossdock.delivery.dispatch.targets import Ready, Targets
-from crossdock.delivery.model import Cargo, Leased, RetryPolicy
+from crossdock.delivery.model import RetryPolicy
 from crossdock.errors import DatabaseUnavailable
 from crossdock.secrets.seal import Sealer
 
 log = structlog.get_logger(__name__)
 
-NOBODY: Final = UUID(int=0)
-HOLD_S: Final = 5.0
-"""How often to see whether a disabled destination, or a suspended tenant, is back."""
-_KEYS_A_CLAIM: Final = 128
-_MOST_A_CLAIM: Final = 256
-"""Deliveries whose bodies are read at once."""
-_ROUND_PAGE: Final = 200
-_SOONEST_POLL_S: Final = 0.02
 _AWAY_S: Final = 1.0
 _RECORDED_IN_S: Final = 0.03
 """A wait begins when the result is written, a little after it is known."""
+
+
+__all__ = ["DispatchSettings", "Dispatcher", "Job"]
 
 
 class DispatchSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,18 +52,6 @@ class DispatchSettings(msgspec.Struct, frozen=True, kw_only=True):
     """For destinations that have none of their own."""
     held_bytes: int = 64 * 1024 * 1024
     """Bodies held in memory; nothing more is taken in above it."""
-
-
-class Job(msgspec.Struct, frozen=True):
-    """A leased delivery with what it carries; `None` when its event is gone."""
-
-    leased: Leased
-    cargo: Cargo | None
-
-    @property
-    def size(self) -> int:
-        """Bytes of its body."""
-        return 0 if self.cargo is None else len(self.cargo.body)
 
 
 class Dispatcher:
@@ -94,23 +74,27 @@ class Dispatcher:
         self._now = monotonic  # for all that waits
         self._chance = chance
         self._lines: Lines[Job] = Lines(settings.caps)
-        self._agenda = Agenda()
         self._breakers = Breakers()
         self._targets = Targets(database, sealer, monotonic)
+        self._queue = Queue(
+            database,
+            self._targets,
+            self._lines,
+            self._breakers,
+            lease_s=settings.lease_s,
+            poll_s=settings.poll_s,
+            clock=clock,
+            monotonic=monotonic,
+        )
         self._recorder = Recorder(database, clock)
         self._recorder.on_changed = self._targets.forget
         self._recorder.on_resumed = self._pump
         self._attempter = Attempter(client, settings.timeout_s, settings.policy, clock, chance)
-        self._full: dict[UUID, set[Key]] = {}
-        """Destinations, by tenant, that have more due than there was room for."""
         self._flights: set[asyncio.Task[None]] = set()
         self._held_bytes = 0
         self._wake = asyncio.Event()
         self._is_draining = False
         self._is_away = False
-        self._round_after: Key = (NOBODY, NOBODY)
-        self._round_at = 0.0
-        self._round_gap = 0.0
 
     @property
     def flying(self) -> int:
@@ -138,17 +122,12 @@ class Dispatcher:
     async def offer(self, jobs: Sequence[Job]) -> None:
         """Take over deliveries that this process has leased; those without room go back."""
         try:
-            await self._targets.load({_key(job.leased) for job in jobs})
+            await self._targets.load({job.key for job in jobs})
         except DatabaseUnavailable as error:
             log.debug("targets_wait", reason=str(error))  # each one's turn asks again
         for job in jobs:
             self._admit(job)
         self._pump()
-
-    def notice(self, key: Key, due_in_s: float = 0.0) -> None:
-        """Learn that a destination has something due that was left in the database."""
-        self._agenda.note(key, self._now() + due_in_s)
-        self._wake.set()
 
     async def run(self) -> None:
         """Claim, attempt and record until cancelled."""
@@ -205,79 +184,15 @@ class Dispatcher:
 
     async def _claim(self) -> float:
         """Claim once what is due and has room; return how long to wait before the next time."""
-        now = self._now()
         if self._recorder.is_behind:
-            return _SOONEST_POLL_S
-        if now >= self._round_at:
-            await self._go_round(now)
+            return SOONEST_S
+        await self._queue.go_round()
         if not self._has_room:
             return self._settings.poll_s  # a landing wakes us
-        keys = self._agenda.due(self._now(), _KEYS_A_CLAIM)
-        if keys:
-            wanted = self._choose(keys, await self._targets.load(keys))
-            if wanted:
-                await self._lease(wanted)
-                self._pump()
-        soonest = min(self._agenda.next() or self._round_at, self._round_at)
-        return min(max(0.0, soonest - self._now()), self._settings.poll_s)
-
-    async def _go_round(self, now: float) -> None:
-        """Look at the next destinations that have anything pending, whoever made it so."""
-        started = time.perf_counter()
-        async with self._database.queue() as conn:
-            found = await store.heads(conn, self._round_after, _ROUND_PAGE)
-        took = time.perf_counter() - started
-        for key, due_in_s in found:
-            self._agenda.note(key, now + due_in_s)
-        if len(found) < _ROUND_PAGE:
-            self._round_after = (NOBODY, NOBODY)
-            self._round_gap = min(max(2 * self._round_gap, 0.1), self._settings.poll_s)
-        else:
-            # A long round goes page by page, and takes a sixth of the time at most.
-            self._round_after = found[-1][0]
-            self._round_gap = max(5 * took, _SOONEST_POLL_S)
-        self._round_at = self._now() + self._round_gap
-
-    def _choose(
-        self, keys: Sequence[Key], targets: dict[Key, Ready | None]
-    ) -> list[tuple[Key, int]]:
-        """Return how many to claim of each destination; remember those that must wait."""
-        now = self._now()
-        wanted: list[tuple[Key, bool]] = []
-        for key in keys:
-            if (pause := self._pause(key, targets[key])) is not None:
-                self._agenda.postpone(key, now + pause)
-            else:
-                wanted.append((key, self._breakers.is_probing(key)))
-        shares = self._lines.allot([key for key, _ in wanted], _MOST_A_CLAIM)
-        for key, is_probe in wanted:
-            if is_probe:
-                shares[key] = 0 if self._lines.holds(key) else min(1, shares[key])
-            if not shares[key]:
-                self._defer(key, now)
-        return [(key, share) for key, share in shares.items() if share]
-
-    def _defer(self, key: Key, now: float) -> None:
-        """Come back to a destination once something of its tenant has landed."""
-        if self._lines.serves(key[0]):
-            self._full.setdefault(key[0], set()).add(key)
-        else:
-            self._agenda.note(key, now + _SOONEST_POLL_S)
-
-    async def _lease(self, wanted: Sequence[tuple[Key, int]]) -> None:
-        now = self._now()
-        ends = self._clock() + self._settings.lease_s
-        async with self._database.batch("dispatch", {key[0] for key, _ in wanted}) as conn:
-            claimed = await store.claim(
-                conn, wanted, lease=ids.new(), lease_s=self._settings.lease_s, lease_ends=ends
-            )
-            later = await store.next_due(conn, [key for key, _ in wanted])
-            events = {(leased.tenant_id, leased.event_id) for leased in claimed}
-            cargo = await store.cargo(conn, events) if events else {}
-        for key, due_in_s in later:
-            self._agenda.note(key, now + max(due_in_s, _SOONEST_POLL_S))
-        for leased in claimed:
-            self._admit(Job(leased, cargo.get((leased.tenant_id, leased.event_id))))
+        for job in await self._queue.claim():
+            self._admit(job)
+        self._pump()
+        return self._queue.rest_s
 
     async def _refresh_forever(self) -> None:
         """Keep the destinations of waiting deliveries as fresh as those of new ones."""
@@ -292,25 +207,16 @@ class Dispatcher:
 
     def _admit(self, job: Job) -> None:
         """Let a leased delivery wait for its turn, or give it back."""
-        key = _key(job.leased)
-        if (pause := self._pause(key, self._targets.known(key))) is not None:
+        key = job.key
+        if (pause_s := self._queue.pause_s(key, self._targets.known(key))) is not None:
             self._recorder.release(job.leased)
-            self._agenda.postpone(key, self._now() + pause)
+            self._queue.leave(key, pause_s)
         elif self._is_draining or not self.room or not self._lines.room(key):
             self._recorder.release(job.leased)
-            self._defer(key, self._now())
+            self._queue.defer(key)
         else:
             self._lines.add(key, job)
             self._held_bytes += job.size
-
-    def _pause(self, key: Key, ready: Ready | None) -> float | None:
-        """Return the seconds to leave a destination alone; `None` when it may be called.
-
-        One that is not known may have been deleted, or changed a moment ago: its turn will tell.
-        """
-        if ready is not None and not ready.target.enabled:
-            return HOLD_S
-        return self._breakers.rest(key, self._now()) or None
 
     def _give_back(self, key: Key, due_in_s: float) -> None:
         """Release what waits for a destination."""
@@ -352,7 +258,7 @@ class Dispatcher:
             return
         if not ready.target.enabled:
             self._recorder.release(job.leased)
-            self._agenda.postpone(key, self._now() + HOLD_S)
+            self._queue.leave(key, HOLD_S)
             return
         left = job.leased.lease_ends - self._clock()
         if left < self._attempter.timeout(ready.target) + self._settings.lease_s / 20:
@@ -365,39 +271,26 @@ class Dispatcher:
 
     def _judge(self, key: Key, attempted: Attempted) -> None:
         """Tell the breaker, and remember when to come back."""
-        now, settled = self._now(), attempted.settled
-        if not attempted.reached:
-            self._breakers.failed(key, now, self._chance())
-            if rest := self._breakers.rest(key, now):
-                self._give_back(key, rest)
-                self._agenda.postpone(key, now + rest)
-        else:
+        if attempted.reached:
             self._breakers.answered(key)
-        if settled.state == "pending":
-            self._agenda.note(key, now + settled.due_in_s + _RECORDED_IN_S)
+        else:
+            self._breakers.failed(key, self._now(), self._chance())
+            if rest := self._breakers.rest(key, self._now()):
+                self._give_back(key, rest)
+                self._queue.leave(key, rest)
+        if attempted.settled.state == "pending":
+            self._queue.expect(key, attempted.settled.due_in_s + _RECORDED_IN_S)
 
     def _landed(self, key: Key) -> None:
         """See who may be claimed now that there is room again."""
-        if full := self._full.get(key[0]):
-            # Half a line at a time: a claim for each single slot would cost more than it brings.
-            enough = max(1, self._settings.caps.destination // 2)
-            ready = [one for one in full if self._lines.room(one) >= enough]
-            for one in ready:
-                full.discard(one)
-                self._agenda.note(one, self._now())
-            if not full:
-                del self._full[key[0]]
-        if self._has_room and self._agenda.has_due(self._now()):
+        self._queue.landed(key)
+        if self._has_room and self._queue.has_due:
             self._wake.set()
 
     @property
     def _has_room(self) -> bool:
         """Whether a claim is worth its cost: few large ones, and the slots busy meanwhile."""
         return self.room > self._settings.caps.waiting // 2
-
-
-def _key(leased: Leased) -> Key:
-    return leased.tenant_id, leased.destination_id
 
 
 def _undeliverable(job: Job, ready: Ready | None) -> Settled:

@@ -31,6 +31,7 @@ BATCH: Final = 500
 """Results in one transaction."""
 LINGER_S: Final = 0.01
 """How long the first result waits for others."""
+_UNRECORDED: Final = "internal: the answer could not be recorded"
 _RETRY_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 
@@ -95,8 +96,8 @@ class Recorder:
                     await asyncio.sleep(_RETRY_S[min(failures, len(_RETRY_S) - 1)])
                     failures += 1
                     self._drop_ended()
-                except Exception:
-                    self._single_out()
+                except Exception as error:  # noqa: BLE001 - logged with what it is about
+                    self._single_out(error)
                 else:
                     if failures:
                         log.info("recording_resumes", lost=self.lost)
@@ -116,20 +117,24 @@ class Recorder:
         self._idle.clear()
         self._more.set()
 
-    def _single_out(self) -> None:
+    def _single_out(self, error: Exception) -> None:
         """Write on, one by one, after an error that is about a result itself.
 
         That one is written without what its destination said, and given up if even that fails.
         """
-        if self._batch > 1 or not self._outcomes:
+        if self._batch > 1:
             self._batch = 1
             return
-        log.exception("result_broke", delivery=self._outcomes[0].settled.leased.id)
+        if not self._outcomes:
+            log.error("release_broke", exc_info=error)
+            self._unused.clear()  # their leases end by themselves
+            return
         outcome = self._outcomes.popleft()
         attempt = outcome.settled.attempt
-        if attempt is not None and (attempt.response_headers or attempt.response_body):
-            bare = replace(attempt, error="internal", response_headers=[], response_body=b"")
-            settled = replace(outcome.settled, error="internal", attempt=bare)
+        log.error("result_broke", delivery=outcome.settled.leased.id, exc_info=error)
+        if attempt is not None and attempt.error != _UNRECORDED:
+            bare = replace(attempt, error=_UNRECORDED, response_headers=[], response_body=b"")
+            settled = replace(outcome.settled, error=_UNRECORDED, attempt=bare)
             self._outcomes.appendleft(replace(outcome, settled=settled))
 
     async def _write(self, most: int) -> None:

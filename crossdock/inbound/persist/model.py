@@ -14,6 +14,12 @@ from proto.ingest import Ingested
 
 HASH_BYTES: Final = 16
 
+_TIME_BYTES: Final = 6
+"""Of a UUIDv7: its milliseconds."""
+_VERSION: Final = 7
+_TIMELESS: Final = (253_402_300_800_000).to_bytes(_TIME_BYTES, "big")
+"""The year 10,000: an event of then could be stored, and never shown."""
+
 
 class Arrival(msgspec.Struct, frozen=True, gc=False):
     """One message of INGEST, decoded, with its ids as the database takes them."""
@@ -35,6 +41,9 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
         Raises:
             ValueError: one of its ids is none.
         """
+        event_id = uuid_of(message.event_id)
+        if message.event_id[_TIME_BYTES] >> 4 != _VERSION or message.event_id >= _TIMELESS:
+            raise ValueError("an event id that tells no time")
         dedupe = message.dedupe
         if dedupe is None:
             last = b"\0" + message.event_id
@@ -46,7 +55,7 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
             message,
             stream_seq,
             uuid_of(message.tenant_id),
-            uuid_of(message.event_id),
+            event_id,
             uuid_of(message.source_id),
             message.tenant_id + message.source_id + last,
         )

@@ -65,16 +65,16 @@ body
 _ADD_NEW: Final = f"""
 WITH given AS (
     SELECT * FROM unnest($1::crossdock.new_event[])
-), claimed AS (
-    INSERT INTO crossdock.event_keys (tenant_id, source_id, dedupe_hash, event_id)
-    SELECT tenant_id, source_id, dedupe_hash, id FROM given
+), stored AS (
+    INSERT INTO crossdock.events ({_ROW}) SELECT {_ROW} FROM given
 )
-INSERT INTO crossdock.events ({_ROW}) SELECT {_ROW} FROM given
+INSERT INTO crossdock.event_keys (tenant_id, source_id, dedupe_hash, event_id)
+SELECT tenant_id, source_id, dedupe_hash, id FROM given
 """
 
 
 async def add_new(conn: asyncpg.Connection, arrivals: Sequence[Arrival]) -> None:
-    """Claim keys and insert their events, all of them or none: see `is_taken`."""
+    """Claim keys, then insert their events; all of them or none, see `is_taken`."""
     await conn.execute(_ADD_NEW, [_event(arrival) for arrival in arrivals])
 
 

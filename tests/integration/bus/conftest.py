@@ -122,7 +122,7 @@ async def stored(bus: Bus) -> list[str]:
     jetstream = bus.jetstream(20)
     state = (await jetstream.stream_info(subjects.INGEST_STREAM)).state
     found = []
-    for sequence in range(state.first_seq, state.last_seq + 1):
+    for sequence in range(max(1, state.first_seq), state.last_seq + 1):
         got = await jetstream.get_msg(subjects.INGEST_STREAM, sequence)
         found.append((got.headers or {})["Nats-Msg-Id"])
     return found

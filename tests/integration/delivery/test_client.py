@@ -256,6 +256,20 @@ async def test_interim_answers_are_skipped(client: Client) -> None:
         assert (await call(client, url)).status == 204
 
 
+async def test_interim_answers_without_end_cost_nobody_else_time(client: Client) -> None:
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        while True:
+            writer.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000)
+            await writer.drain()
+            await asyncio.sleep(0)
+
+    async with speaking(speak) as url:
+        with pytest.raises(CallFailed) as caught:
+            await call(client, url)
+    assert caught.value.kind == "odd"
+
+
 async def test_an_early_answer_counts_though_our_body_is_not_read(client: Client) -> None:
     async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")

@@ -400,6 +400,40 @@ async def test_a_secret_that_does_not_open_loses_nothing(
     assert not receiver.calls
 
 
+async def test_a_destination_that_changes_meanwhile_is_not_taken_for_deleted(
+    bed: DeliveryBed, receiver: Receiver
+) -> None:
+    """Its row changes with its first failure, while many of its deliveries wait in memory."""
+    tenant = await bed.tenant()
+    await bed.destination(tenant, receiver.url("/broken", 500))
+    async with bed.dispatching(policy=RetryPolicy(delays_s=())) as dispatcher:
+        await dispatcher.offer(await bed.persist(*(bed.arrival(tenant) for _ in range(50))))
+        await until(lambda: bed_is(bed, tenant, *["dead"] * 50))
+
+
+async def test_odd_bytes_in_an_answers_headers_are_kept_as_text(
+    bed: DeliveryBed, receiver: Receiver
+) -> None:
+    raw = b"HTTP/1.1 204 No Content\r\nx-odd: \xff\xe4 \xc3\xa4\r\nconnection: close\r\n\r\n"
+
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(raw)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(speak, "127.0.0.1", 0)
+    tenant = await bed.tenant()
+    port = server.sockets[0].getsockname()[1]
+    await bed.destination(tenant, f"http://127.0.0.1:{port}/")
+    async with bed.dispatching() as dispatcher:
+        await dispatcher.offer(await bed.persist(bed.arrival(tenant)))
+        await until(lambda: bed_is(bed, tenant, "delivered"))
+    server.close()
+    (found,) = await bed.all_of(tenant)
+    assert ("x-odd", "\ufffd\ufffd \xe4") in [tuple(h) for h in found.attempts[0].response_headers]
+
+
 async def test_large_and_binary_answers_are_kept_in_part(
     bed: DeliveryBed, receiver: Receiver
 ) -> None:

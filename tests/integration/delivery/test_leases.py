@@ -27,9 +27,9 @@ async def claim(bed: DeliveryBed, tenant: UUID, destination: UUID, quota: int = 
         )
 
 
-def delivered(leased: Leased) -> Outcome:
+def delivered(leased: Leased, error: str | None = None) -> Outcome:
     number = leased.attempts + 1
-    attempt = Attempt(ids.new(), leased.id, number, 1, 200, None, [], b"")
+    attempt = Attempt(ids.new(), leased.id, number, 1, 200, error, [], b"")
     return Outcome(Settled(leased, "delivered", number, status=200, attempt=attempt))
 
 
@@ -87,6 +87,23 @@ async def test_a_result_under_a_lease_that_was_taken_over_is_dropped(
     assert (found.delivery.state, len(found.attempts)) == ("delivered", 1)
     again = await record(bed, delivered(taken))
     assert again.fenced == 1, "what is finished stays as it is"
+
+
+async def test_a_result_that_can_not_be_stored_is_written_without_its_words(
+    bed: DeliveryBed, receiver: Receiver
+) -> None:
+    """Nothing of the kind is known to come through; if it does, it must not hold up the others."""
+    tenant = await bed.tenant()
+    await bed.destination(tenant, receiver.url("/ok"))
+    jobs = await bed.persist(*(bed.arrival(tenant) for _ in range(6)))
+    outcomes = [delivered(job.leased) for job in jobs]
+    outcomes[3] = delivered(jobs[3].leased, error="a NUL \x00 and a surrogate \udc80")
+    recorder = await record(bed, *outcomes)
+    assert recorder.written == 6
+    assert await bed.states(tenant) == ["delivered"] * 6
+    errors = [one.attempts[0].error for one in await bed.all_of(tenant)]
+    assert errors.count(None) == 5
+    assert "internal: the answer could not be recorded" in errors
 
 
 async def test_a_lease_that_was_taken_over_can_not_be_given_back(

@@ -274,5 +274,8 @@ def test_decoding_never_fails_it_says_so() -> None:
     assert (arrival.stream_seq, arrival.event_id) == (7, UUID(bytes=message.event_id))
     short = msgspec.structs.replace(message, tenant_id=b"short")
     hashed = msgspec.structs.replace(message, dedupe=b"short")
-    for bad in (b"", b"\xc1", data[:-1], b"{}", *map(ingest.encoder.encode, (short, hashed))):
+    timeless = msgspec.structs.replace(message, event_id=bytes(range(16)))
+    late = msgspec.structs.replace(message, event_id=b"\xff" * 6 + message.event_id[6:])
+    wrong = (short, hashed, timeless, late)
+    for bad in (b"", b"\xc1", data[:-1], b"{}", *map(ingest.encoder.encode, wrong)):
         assert isinstance(decode(bad, 1), Poison)

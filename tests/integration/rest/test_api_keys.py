@@ -45,6 +45,7 @@ async def test_nobody_grants_what_they_do_not_hold(new_tenant: Any) -> None:
         ({"permissions": ["events:read"] * 65}, "/permissions"),
         ({"expires_at": "2020-01-01T00:00:00Z"}, "/expires_at"),
         ({"expires_at": "2099-01-01T00:00:00"}, "/expires_at"),
+        ({"expires_at": "9999-12-31T23:59:59-23:59"}, "/expires_at"),
         ({"name": ""}, "/name"),
         ({"tenant_id": "x"}, "/tenant_id"),
         ({"secret_hash": "x"}, "/secret_hash"),

@@ -50,7 +50,7 @@ class Watcher:
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait until something holds."""
         async with asyncio.timeout(WITHIN_S):
-            while not holds():  # noqa: ASYNC110 - nobody would set an event
+            while not holds():
                 await asyncio.sleep(0.002)
 
     @property
@@ -103,7 +103,7 @@ async def test_thousands_of_entries_come_in_order(bucket: Bucket) -> None:
     for number in range(3000):
         await bucket.client.publish(f"{bucket.prefix}k{number}", b"x" * 300)
     async with asyncio.timeout(30):
-        while (await bucket.state()).last_revision < 3000:  # noqa: ASYNC110 - see above
+        while (await bucket.state()).last_revision < 3000:
             await asyncio.sleep(0.02)
     async with Watcher(bucket) as watcher:
         revisions = [entry.revision for entry in watcher.entries]

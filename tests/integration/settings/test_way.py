@@ -75,7 +75,9 @@ async def test_a_deleted_source_is_gone_for_good(bed: SettingsBed) -> None:
     source = await known(bed)
     await bed.sources.delete(bed.tenant_id, source.source.id, None)
     await bed.until(lambda: bed.directory.get(source.token) is None, within_s=WITHIN_S)
+    allowed = bed.directory._lookups._allowed
     assert await bed.directory.lookup(source.token) is None
+    assert bed.directory._lookups._allowed == allowed, "no read is spent on it"
     late = bed.another_directory()
     await bed.until(lambda: late.ready)
     assert late.get(source.token) is None

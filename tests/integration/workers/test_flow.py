@@ -63,7 +63,10 @@ async def test_events_carries_cloud_events_in_binary_mode(
         await until(ingest.is_empty)
     tenant_text, source_text = ids.encode("ten", tenant), ids.encode("src", UUID(int=7))
     prefix = f"events.{tenant_text}.{source_text}."
-    first, second, third = await ingest.all_of(subjects.EVENTS_STREAM, prefix)
+    announced = await ingest.all_of(subjects.EVENTS_STREAM, prefix)
+    by_id = {one.headers["ce-id"]: one for one in announced}
+    assert len(by_id) == len(announced)
+    first, second, third = (by_id[event_id(one)] for one in (message, untyped, structured))
     assert first.subject == f"{prefix}invoice.p%2Aid%20now"
     assert first.data == body
     accepted = ids.time_of(UUID(bytes=message.event_id)).isoformat().replace("+00:00", "Z")
@@ -95,12 +98,13 @@ async def test_the_same_webhook_twice_has_one_effect(
     message = bed.arrival(tenant).message
     twin = msgspec.structs.replace(message, event_id=ids.new().bytes)
     marker = bed.arrival(tenant, b"last").message
-    async with working(worker_settings):
+    async with working(worker_settings) as worker:
         await ingest.accept(message, message, twin, message)
         await until(ingest.is_empty)
         await ingest.accept(twin, message, marker)
         await until(lambda: receiver.by_id[event_id(marker)])
         await until(ingest.is_empty)
+        assert not worker.said("poison")
     effects = receiver.by_id[event_id(message)] + receiver.by_id[event_id(twin)]
     assert len(effects) == 1, "under whichever id came first; the other leads to it"
     assert len(await bed.all_of(tenant)) == 2
@@ -176,9 +180,24 @@ async def test_what_the_broker_would_refuse_for_ever_holds_nobody_up(
         await until(lambda: len(receiver.calls) == 22)
         assert len(worker.said("event_not_announced")) == 2
         assert not worker.said("publisher_disconnected")
-    (grave,) = await ingest.all_of(subjects.POISON_STREAM, "poison.")
+    *_, grave = await ingest.all_of(subjects.POISON_STREAM, "poison.")
     assert huge.startswith(grave.data)
     assert grave.headers["crossdock-size"] == str(len(huge))
+
+
+@pytest.mark.timeout(90)
+async def test_a_backlog_of_large_bodies_is_pulled_in_bites(
+    worker_settings: Settings, bed: DeliveryBed, ingest: Ingest
+) -> None:
+    tenant = await bed.tenant()
+    await ingest.accept(
+        *(bed.arrival(tenant, bytes([n % 256]) * 500_000 + b"%d" % n).message for n in range(400))
+    )
+    async with working(worker_settings) as worker:
+        await until(ingest.is_empty, within_s=40)
+        assert not worker.said("broker_away"), "it cuts off whoever asks for more than it reads"
+        assert not worker.said("pull_went_silent")
+        assert not worker.said("poison")
 
 
 @pytest.mark.timeout(90)
