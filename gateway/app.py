@@ -98,7 +98,7 @@ class Gateway:
                 opened.set()
                 await self._ending.wait()
         except CrossdockError as error:
-            log.error("gateway_failed", reason=str(error))  # noqa: TRY400 - it is ours, and says all
+            log.error("gateway_failed", reason=str(error))
             os.kill(os.getpid(), signal.SIGTERM)
 
     def _serve(self, runtime: Runtime) -> None:

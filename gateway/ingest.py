@@ -7,7 +7,7 @@ request. What a request costs, step by step, is in `docs/decisions/`; `make benc
 import math
 import time
 from collections import Counter
-from typing import Final, Protocol
+from typing import Final, NoReturn, Protocol
 
 import structlog
 
@@ -55,7 +55,7 @@ class Directory(Protocol):
         """Return the source of a token that is not in memory, or `None` when there is none."""
 
 
-class _Answered(Exception):  # noqa: N818 - not an error, but the end of a request
+class _Answered(Exception):
     """The request has another end than a stored webhook."""
 
     def __init__(self, answer: Answer) -> None:
@@ -85,11 +85,11 @@ class Ingest:
         began = time.perf_counter()
         try:
             if scope["method"] != "POST":
-                raise _Answered(await self._ask(scope))
+                await self._ask(scope)
             source = self._directory.get(scope["path"][_TOKEN]) or await self._look_up(scope)
             settings = source.settings
             if settings.source_state != "active" or settings.tenant_state != "active":
-                raise _Answered(self._closed(settings))
+                self._turn_away(settings)
             headers = scope["headers"]
             limit = settings.max_body_bytes
             if not 0 < limit <= self._max_body_bytes:
@@ -108,7 +108,7 @@ class Ingest:
                 time.time(),
             )
             if not isinstance(message, native.Message):
-                raise _Answered(self._not_taken(message, source.native, scope, body))
+                self._not_taken(message, source.native, scope, body)
             text = message.answer
             stored = self._publisher.publish(message)
             # Nothing of the webhook is kept here while the broker is waited for.
@@ -130,34 +130,35 @@ class Ingest:
             raise _Answered(self._count("unknown-source", _UNKNOWN))
         return source
 
-    async def _ask(self, scope: Scope) -> Answer:
+    async def _ask(self, scope: Scope) -> NoReturn:
         """Answer a handshake, which is all that GET is for."""
-        if scope["method"] != "GET":
-            return self._count("method-not-allowed", _METHOD)
-        source = self._directory.get(scope["path"][_TOKEN]) or await self._look_up(scope)
-        query = scope["query_string"]
-        words = source.native.handshake("GET", query, scope["headers"], b"", time.time())
-        return self._count("method-not-allowed", _METHOD) if words is None else answer(200, *words)
+        if scope["method"] == "GET":
+            source = self._directory.get(scope["path"][_TOKEN]) or await self._look_up(scope)
+            query = scope["query_string"]
+            words = source.native.handshake("GET", query, scope["headers"], b"", time.time())
+            if words is not None:
+                raise _Answered(answer(200, *words))
+        raise _Answered(self._count("method-not-allowed", _METHOD))
 
-    def _closed(self, settings: SourceSettings) -> Answer:
+    def _turn_away(self, settings: SourceSettings) -> NoReturn:
         if settings.tenant_state != "active":
-            return self._count("tenant-suspended", _SUSPENDED)
-        return self._count("source-inactive", _INACTIVE.get(settings.source_state, _UNKNOWN))
+            raise _Answered(self._count("tenant-suspended", _SUSPENDED))
+        closed = _INACTIVE.get(settings.source_state, _UNKNOWN)
+        raise _Answered(self._count("source-inactive", closed))
 
     def _not_taken(
         self, verdict: native.Verdict, handle: native.Source, scope: Scope, body: bytes
-    ) -> Answer:
+    ) -> NoReturn:
         """Answer a handshake, or say which check failed."""
         words = verdict.handshake
         query = scope["query_string"]
         if words is None and query and not body:
             words = handle.handshake("POST", query, scope["headers"], body, time.time())
         if words is not None:
-            return answer(200, *words)
+            raise _Answered(answer(200, *words))
         name = verdict.refusal or ""
-        if name == "body-malformed":
-            return self._count(name, problem(400, name, verdict.detail))
-        return self._count(name, problem(401, name, verdict.detail, _CHALLENGE))
+        status, headers = (400, ()) if name == "body-malformed" else (401, (_CHALLENGE,))
+        raise _Answered(self._count(name, problem(status, name, verdict.detail, *headers)))
 
     def _refusal(self, error: Refused | Unavailable) -> Answer:
         if isinstance(error, Refused):

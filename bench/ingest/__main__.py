@@ -117,7 +117,9 @@ def _clocks(gateway: Gateway) -> tuple[float, float, float, float]:
 
 def _report(figures: Figures, names: list[str]) -> None:
     for connections in CONNECTIONS:
-        print(f"\n{connections} connections                 accepted/s  gateway µs  broker µs   p50   p99 ms")
+        print(
+            f"\n{connections} connections                 accepted/s  gateway µs  broker µs   p50   p99 ms"
+        )
         for name in names:
             found = figures[name, connections]
             print(
@@ -130,7 +132,9 @@ def _report(figures: Figures, names: list[str]) -> None:
             )
     foreign = statistics.median(one.foreign for found in figures.values() for one in found)
     if foreign > FOREIGN:
-        print(f"\nOthers used {foreign:.2f} processors meanwhile: these figures are not worth much.")
+        print(
+            f"\nOthers used {foreign:.2f} processors meanwhile: these figures are not worth much."
+        )
     result = _ratios(figures)
     print()
     for name, (side, budget, aim) in BUDGETS.items():

@@ -59,9 +59,7 @@ def plain() -> Litestar:
 
     @asynccontextmanager
     async def connected(_app: Litestar) -> AsyncIterator[None]:
-        client = await nats.connect(
-            settings.url, user=settings.user, password=settings.password
-        )
+        client = await nats.connect(settings.url, user=settings.user, password=settings.password)
         state["js"] = client.jetstream()
         yield
         await client.close()

@@ -6,7 +6,7 @@ from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import aiohttp
 import msgspec
@@ -166,15 +166,23 @@ async def _gateway(
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bench.ingest.serve", kind.application),
         env=environment(for_gateway(settings)) | {TOKEN_VARIABLE: token},
-        stderr=stack.enter_context(log.open("wb")),
+        stderr=stack.enter_context(_written(log)),
     )
     stack.push_async_callback(_end, process)
     try:
         await _until_ready(port, process)
     except AssertionError:
-        print(log.read_text(encoding="utf-8"), file=sys.stderr)
+        _show(log)
         raise
     return Gateway(kind, port, process, broker)
+
+
+def _written(log: Path) -> IO[bytes]:
+    return log.open("wb")
+
+
+def _show(log: Path) -> None:
+    print(log.read_text(encoding="utf-8"), file=sys.stderr)
 
 
 async def _until_ready(port: int, process: Process) -> None:

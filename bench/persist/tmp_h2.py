@@ -162,7 +162,7 @@ async def _run(rounds: int, keys: int, *, profile: bool) -> None:
     bench = Bench()
     with (
         tempfile.TemporaryDirectory(prefix="crossdock-bench-") as folder,
-        EmbeddedPostgres(Path(folder), tuning={"wal_compression":"off"}) as server,
+        EmbeddedPostgres(Path(folder), tuning={"wal_compression": "off"}) as server,
     ):
         for kind, ledger in {"persist": 0, "persist_full": keys}.items():
             settings = await _database(server, kind)

@@ -81,6 +81,7 @@ class Publisher:
         """When the messages below a token were sent, for the metric."""
         self._connection: Connection | None = None
         self._reason = "the broker is not connected yet"
+        self._connected = asyncio.Event()
         self._lost = asyncio.Event()
         self._silent_ticks = 0
         self._pipeline: Pipeline = (
@@ -138,13 +139,13 @@ class Publisher:
 
     async def wait_connected(self) -> None:
         """Return once there is a connection."""
-        while self._connection is None:
-            await asyncio.sleep(TICK_S / 10)
+        await self._connected.wait()
 
     async def drain(self, timeout_s: float) -> int:
         """Wait until nothing waits for the broker's word, and return how much still does."""
         deadline = self._loop.time() + timeout_s
-        while self._pending.futures and self._loop.time() < deadline:
+        # Looked at now and then: an event would cost every acknowledgement a look instead.
+        while self._pending.futures and self._loop.time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(TICK_S / 10)
         return len(self._pending)
 
@@ -213,6 +214,7 @@ class Publisher:
 
     def _down(self, reason: str) -> None:
         self._connection = None
+        self._connected.clear()
         self._reason = f"the broker is away: {reason}"
         self._queue.clear()
         self._queued_bytes = 0
@@ -250,6 +252,7 @@ class Publisher:
             self._silent_ticks = 0
             self._lost.clear()
             self._connection = connection
+            self._connected.set()
             await self._lost.wait()
 
     async def _tick_for_ever(self) -> None:
@@ -268,7 +271,9 @@ class Publisher:
     def _forget_expired(self) -> None:
         """Whoever sent what is still queued has had an answer by now: don't send it."""
         first = self._pending.next - len(self._queue)
-        alive = next((i for i, _ in enumerate(self._queue) if first + i in self._pending.futures), None)
+        alive = next(
+            (i for i, _ in enumerate(self._queue) if first + i in self._pending.futures), None
+        )
         gone = len(self._queue) if alive is None else alive
         self._queued_bytes -= sum(message.size for message in self._queue[:gone])
         del self._queue[:gone]

@@ -165,8 +165,8 @@ async def _ensure(jetstream: JetStreamContext, wanted: StreamConfig) -> None:
         if field in differing:
             raise ConfigurationError(
                 f"The stream {name} has {field} {differing[field]}; it must be "
-                f"{getattr(wanted, field).value}, which only a new stream can have. Empty and delete it, "
-                "or use another NATS account."
+                f"{getattr(wanted, field).value}, which only a new stream can have. "
+                "Empty and delete it, or use another NATS account."
             )
     if differing:
         # On top of what is there: an operator's placement or compression stays.

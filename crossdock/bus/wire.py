@@ -137,7 +137,8 @@ class Connection(asyncio.Protocol):
         transport = self._open_transport()
         context = address.tls or ssl.create_default_context()
         upgraded = await loop.start_tls(transport, self, context, server_hostname=address.host)
-        assert upgraded is not None, "it is None only for a closed transport, which raises"
+        if upgraded is None:  # the transport was closed meanwhile
+            raise BrokerUnavailable(self._reason)
         upgraded.set_write_buffer_limits(high=HIGH_WATER)
         self._transport = upgraded
 

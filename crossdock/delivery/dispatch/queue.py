@@ -1,14 +1,16 @@
 """The queue in PostgreSQL as one process sees it: where to look, how much to take."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 from uuid import UUID
 
 import msgspec
 
-from crossdock import ids
+from crossdock import native
 from crossdock.db.database import Database
+from crossdock.db.uuids import uuid_of
 from crossdock.delivery.dispatch import store
 from crossdock.delivery.dispatch.agenda import Agenda
 from crossdock.delivery.dispatch.breaker import Breakers
@@ -188,11 +190,17 @@ class Queue:
         ends = self._clock() + self._lease_s
         async with self._database.batch("dispatch", {key[0] for key, _ in wanted}) as conn:
             claimed = await store.claim(
-                conn, wanted, lease=ids.new(), lease_s=self._lease_s, lease_ends=ends
+                conn,
+                wanted,
+                lease=uuid_of(native.uuid7(int(self._clock() * 1000))),
+                lease_s=self._lease_s,
+                lease_ends=ends,
             )
-            later = await store.next_due(conn, [key for key, _ in wanted])
-            events = {(leased.tenant_id, leased.event_id) for leased in claimed}
-            cargo = await store.cargo(conn, events) if events else {}
-        for key, due_in_s in later:
-            self._agenda.note(key, now + max(due_in_s, SOONEST_S))
-        return [Job(leased, cargo.get((leased.tenant_id, leased.event_id))) for leased in claimed]
+        jobs = [Job(leased, cargo) for leased, cargo in claimed.leased]
+        for key, in_s in claimed.next_in_s.items():
+            self._agenda.note(key, now + in_s)
+        taken = Counter(job.key for job in jobs)
+        for key, quota in wanted:
+            if taken[key] == quota:  # there may be more
+                self.expect(key, SOONEST_S)
+        return jobs

@@ -146,13 +146,6 @@ class Recorder:
         changes, disabled = verdicts(batch, datetime.fromtimestamp(self._clock(), UTC))
         async with self._database.batch("dispatch", tenants) as conn:
             ours = await store.settle(conn, settled) if settled else set()
-            made = [
-                (one.leased.tenant_id, one.attempt)
-                for one in settled
-                if one.attempt is not None and one.leased.id in ours
-            ]
-            if made:
-                await store.add_attempts(conn, made)
             if unused:
                 await store.release(conn, unused)
             if changes or disabled:

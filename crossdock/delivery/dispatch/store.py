@@ -73,10 +73,21 @@ async def heads(conn: "asyncpg.Connection", after: Key, limit: int) -> Sequence[
     return [((row[0], row[1]), row[2]) for row in rows]
 
 
+class Claimed(msgspec.Struct, frozen=True):
+    """What a claim found."""
+
+    leased: list[tuple[Leased, Cargo | None]]
+    """Each with its event; `None` for one whose retention has ended."""
+    next_in_s: dict[Key, float]
+    """Until the next delivery of a destination that is not due yet."""
+
+
 _CLAIM: Final = """
-WITH picked AS (
+WITH wanted AS (
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS w (tenant_id, destination_id, quota)
+), picked AS (
     SELECT due.tenant_id, due.id
-    FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS wanted (tenant_id, destination_id, quota)
+    FROM wanted
     CROSS JOIN LATERAL (
         SELECT d.tenant_id, d.id FROM crossdock.deliveries AS d
         WHERE d.tenant_id = wanted.tenant_id AND d.destination_id = wanted.destination_id
@@ -84,11 +95,27 @@ WITH picked AS (
         ORDER BY d.due_at LIMIT wanted.quota
         FOR UPDATE SKIP LOCKED
     ) AS due
+), taken AS (
+    UPDATE crossdock.deliveries AS d
+    SET lease = $4, due_at = now() + $5 * interval '1 second'
+    FROM picked WHERE d.tenant_id = picked.tenant_id AND d.id = picked.id
+    RETURNING d.tenant_id, d.id, d.event_id, d.destination_id, d.attempts
 )
-UPDATE crossdock.deliveries AS d
-SET lease = $4, due_at = now() + $5 * interval '1 second'
-FROM picked WHERE d.tenant_id = picked.tenant_id AND d.id = picked.id
-RETURNING d.tenant_id, d.id, d.event_id, d.destination_id, d.attempts
+SELECT t.tenant_id, t.destination_id, NULL::float8, t.id, t.event_id, t.attempts,
+    e.content_type, e.traceparent, e.body
+FROM taken AS t
+LEFT JOIN crossdock.events AS e ON e.tenant_id = t.tenant_id AND e.id = t.event_id
+UNION ALL
+SELECT wanted.tenant_id, wanted.destination_id,
+    extract(epoch FROM least(later.due_at, now() + interval '1 day') - now())::float8,
+    NULL, NULL, NULL, NULL, NULL, NULL
+FROM wanted
+CROSS JOIN LATERAL (
+    SELECT d.due_at FROM crossdock.deliveries AS d
+    WHERE d.tenant_id = wanted.tenant_id AND d.destination_id = wanted.destination_id
+        AND d.state = 'pending' AND d.due_at > now()
+    ORDER BY d.due_at LIMIT 1
+) AS later
 """
 
 
@@ -99,49 +126,31 @@ async def claim(
     lease: UUID,
     lease_s: float,
     lease_ends: float,
-) -> list[Leased]:
-    """Lease the deliveries that have been due for longest, so many of each destination."""
-    rows = await conn.fetch(
-        _CLAIM,
-        [tenant for (tenant, _), _ in wanted],
-        [destination for (_, destination), _ in wanted],
-        [quota for _, quota in wanted],
-        lease,
-        lease_s,
-    )
-    return [
-        Leased(
+) -> Claimed:
+    """Lease the deliveries that have been due for longest, so many of each destination.
+
+    One statement for all of it: where hundreds of calls are in flight, each round trip waits for a
+    turn of the loop, and the slots run dry meanwhile.
+    """
+    keys = [key for key, _ in wanted]
+    quotas = [quota for _, quota in wanted]
+    found = Claimed([], {})
+    for row in await conn.fetch(_CLAIM, *_columns(keys), quotas, lease, lease_s):
+        if row[3] is None:
+            found.next_in_s[row[0], row[1]] = row[2]
+            continue
+        leased = Leased(
             tenant_id=row[0],
-            id=row[1],
-            event_id=row[2],
-            destination_id=row[3],
-            attempts=row[4],
+            id=row[3],
+            event_id=row[4],
+            destination_id=row[1],
+            attempts=row[5],
             lease=lease,
             lease_ends=lease_ends,
         )
-        for row in rows
-    ]
-
-
-_NEXT_DUE: Final = """
-SELECT wanted.tenant_id, wanted.destination_id,
-    extract(epoch FROM least(head.due_at, now() + interval '1 day') - now())::float8
-FROM unnest($1::uuid[], $2::uuid[]) AS wanted (tenant_id, destination_id)
-CROSS JOIN LATERAL (
-    SELECT d.due_at FROM crossdock.deliveries AS d
-    WHERE d.tenant_id = wanted.tenant_id AND d.destination_id = wanted.destination_id
-        AND d.state = 'pending'
-    ORDER BY d.due_at LIMIT 1
-) AS head
-"""
-
-
-async def next_due(
-    conn: "asyncpg.Connection", keys: Collection[Key]
-) -> Sequence[tuple[Key, float]]:
-    """Return the seconds until each of these destinations has something due, if it ever has."""
-    rows = await conn.fetch(_NEXT_DUE, *_columns(keys))
-    return [((row[0], row[1]), row[2]) for row in rows]
+        cargo = None if row[8] is None else Cargo(row[4], row[6], row[7], row[8])
+        found.leased.append((leased, cargo))
+    return found
 
 
 _TARGETS: Final = """
@@ -171,41 +180,39 @@ async def targets(conn: "asyncpg.Connection", keys: Collection[Key]) -> Sequence
     ]
 
 
-_CARGO: Final = """
-SELECT e.tenant_id, e.id, e.content_type, e.traceparent, e.body
-FROM unnest($1::uuid[], $2::uuid[]) AS wanted (tenant_id, id)
-JOIN crossdock.events AS e ON e.tenant_id = wanted.tenant_id AND e.id = wanted.id
-    AND e.id BETWEEN $3 AND $4
-"""
-
-
-async def cargo(
-    conn: "asyncpg.Connection", wanted: Collection[tuple[UUID, UUID]]
-) -> dict[tuple[UUID, UUID], Cargo]:
-    """Return events by tenant and id; one whose retention has ended is missing."""
-    events = [event for _, event in wanted]
-    rows = await conn.fetch(_CARGO, *_columns(wanted), min(events), max(events))
-    return {(row[0], row[1]): Cargo(row[1], row[2], row[3], row[4]) for row in rows}
-
-
 _SETTLE: Final = """
-UPDATE crossdock.deliveries AS d
-SET state = given.state, attempts = given.attempts, lease = NULL,
-    due_at = now() + given.due_in_s * interval '1 second',
-    finished_at = CASE WHEN given.state = 'pending' THEN NULL ELSE now() END,
-    last_status = given.status, last_error = given.error, reason = given.reason
-FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::smallint[], $6::float8[],
-        $7::smallint[], $8::text[], $9::text[])
-    AS given (tenant_id, id, lease, state, attempts, due_in_s, status, error, reason)
-WHERE d.tenant_id = given.tenant_id AND d.id = given.id AND d.lease = given.lease
-    AND d.state = 'pending' AND d.id BETWEEN $10 AND $11
-RETURNING d.id
+WITH given AS (
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::smallint[],
+        $6::float8[], $7::smallint[], $8::text[], $9::text[], $10::uuid[], $11::int[],
+        $12::bytea[], $13::bytea[])
+    AS g (tenant_id, id, lease, state, attempts, due_in_s, status, error, reason, attempt_id,
+        duration_ms, response_headers, response_body)
+), settled AS (
+    UPDATE crossdock.deliveries AS d
+    SET state = given.state, attempts = given.attempts, lease = NULL,
+        due_at = now() + given.due_in_s * interval '1 second',
+        finished_at = CASE WHEN given.state = 'pending' THEN NULL ELSE now() END,
+        last_status = given.status, last_error = given.error, reason = given.reason
+    FROM given
+    WHERE d.tenant_id = given.tenant_id AND d.id = given.id AND d.lease = given.lease
+        AND d.state = 'pending' AND d.id BETWEEN $14 AND $15
+    RETURNING given.*
+), added AS (
+    INSERT INTO crossdock.attempts
+        (tenant_id, id, delivery_id, number, duration_ms, status, error, response_headers,
+         response_body)
+    SELECT tenant_id, attempt_id, id, attempts, duration_ms, status, error, response_headers,
+        response_body
+    FROM settled WHERE attempt_id IS NOT NULL
+)
+SELECT id FROM settled
 """
 
 
 async def settle(conn: "asyncpg.Connection", batch: Sequence[Settled]) -> set[UUID]:
-    """Write what came of deliveries; return those whose lease was still ours."""
+    """Write what came of deliveries, and their attempts; return those whose lease was ours."""
     deliveries = [settled.leased.id for settled in batch]
+    made = [settled.attempt for settled in batch]
     rows = await conn.fetch(
         _SETTLE,
         [settled.leased.tenant_id for settled in batch],
@@ -217,35 +224,14 @@ async def settle(conn: "asyncpg.Connection", batch: Sequence[Settled]) -> set[UU
         [settled.status for settled in batch],
         [settled.error for settled in batch],
         [settled.reason for settled in batch],
+        [one and one.id for one in made],
+        [one and one.duration_ms for one in made],
+        [one and encode_headers(one.response_headers) for one in made],
+        [one and one.response_body for one in made],
         min(deliveries),
         max(deliveries),
     )
     return {row[0] for row in rows}
-
-
-_ADD_ATTEMPTS: Final = """
-INSERT INTO crossdock.attempts
-    (tenant_id, id, delivery_id, number, duration_ms, status, error, response_headers,
-     response_body)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::smallint[], $5::int[], $6::smallint[],
-    $7::text[], $8::bytea[], $9::bytea[])
-"""
-
-
-async def add_attempts(conn: "asyncpg.Connection", made: Sequence[tuple[UUID, Attempt]]) -> None:
-    """Insert attempts, each with its tenant."""
-    await conn.execute(
-        _ADD_ATTEMPTS,
-        [tenant for tenant, _ in made],
-        [attempt.id for _, attempt in made],
-        [attempt.delivery_id for _, attempt in made],
-        [attempt.number for _, attempt in made],
-        [attempt.duration_ms for _, attempt in made],
-        [attempt.status for _, attempt in made],
-        [attempt.error for _, attempt in made],
-        [encode_headers(attempt.response_headers) for _, attempt in made],
-        [attempt.response_body for _, attempt in made],
-    )
 
 
 _RELEASE: Final = """

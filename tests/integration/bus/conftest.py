@@ -27,7 +27,7 @@ def group_commit(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
-def broker_settings(private_nats: EmbeddedNats, group_commit: bool) -> NatsSettings:
+def broker_settings(private_nats: EmbeddedNats, *, group_commit: bool) -> NatsSettings:
     """How to connect to a broker that a test may kill."""
     return msgspec.structs.replace(private_nats.settings(), group_commit=group_commit)
 

@@ -152,6 +152,8 @@ async def test_a_server_that_says_nothing_is_left() -> None:
 
 async def test_the_next_address_is_tried(private_nats: EmbeddedNats, bus: Bus) -> None:
     settings = private_nats.settings()
-    several = msgspec.structs.replace(settings, url=f"nats://127.0.0.1:{free_port()},{settings.url}")
+    several = msgspec.structs.replace(
+        settings, url=f"nats://127.0.0.1:{free_port()},{settings.url}"
+    )
     async with publishing(several) as publisher:
         await publisher.publish(message("x"))

@@ -156,10 +156,14 @@ async def test_what_waits_is_bounded_in_bytes(
         private_nats.pause()
         waiting = []
         try:
-            with pytest.raises(BrokerUnavailable, match="too many"):
-                for number in range(1000):
-                    waiting.append(publisher.publish(message(str(number), 500_000)))
-                    await asyncio.sleep(0)
+            said = ""
+            while not said and len(waiting) < 1000:
+                try:
+                    waiting.append(publisher.publish(message(str(len(waiting)), 500_000)))
+                except BrokerUnavailable as error:
+                    said = str(error)
+                await asyncio.sleep(0)
+            assert "too many" in said
             assert len(waiting) < 100
             ends = await asyncio.gather(*waiting, return_exceptions=True)
             assert all(isinstance(end, BrokerUnavailable) for end in ends)

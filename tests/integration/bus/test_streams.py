@@ -74,7 +74,9 @@ async def test_a_stream_of_another_kind_is_refused_and_left_alone(bus: Bus) -> N
     )
     await jetstream.add_stream(other)
 
-    with pytest.raises(ConfigurationError, match="EVENTS has retention interest; it must be limits"):
+    with pytest.raises(
+        ConfigurationError, match="EVENTS has retention interest; it must be limits"
+    ):
         await ensure_streams(bus)
 
     found = (await jetstream.stream_info(subjects.EVENTS_STREAM)).config

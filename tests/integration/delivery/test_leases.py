@@ -18,19 +18,21 @@ from tests.beds.delivery import DeliveryBed, Receiver, until
 
 async def claim(bed: DeliveryBed, tenant: UUID, destination: UUID, quota: int = 10) -> list[Leased]:
     async with bed.database.queue() as conn:
-        return await store.claim(
+        found = await store.claim(
             conn,
             [((tenant, destination), quota)],
             lease=ids.new(),
             lease_s=30,
             lease_ends=time.time() + 30,
         )
+    return [leased for leased, _ in found.leased]
 
 
 def delivered(leased: Leased, error: str | None = None) -> Outcome:
     number = leased.attempts + 1
     attempt = Attempt(ids.new(), leased.id, number, 1, 200, error, [], b"")
-    return Outcome(Settled(leased, "delivered", number, status=200, attempt=attempt))
+    settled = Settled(leased, "delivered", number, status=200, error=error, attempt=attempt)
+    return Outcome(settled)
 
 
 async def record(bed: DeliveryBed, *outcomes: Outcome) -> Recorder:

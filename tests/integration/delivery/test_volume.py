@@ -65,13 +65,6 @@ async def test_a_claim_reads_what_it_takes(
     assert read <= FEW * len(pairs)
 
 
-async def test_the_next_moments_are_read_one_by_one(
-    bed: DeliveryBed, crowded: list[tuple[UUID, UUID]]
-) -> None:
-    read = await rows_read(bed, store._NEXT_DUE, *columns(crowded[:50]))
-    assert read <= FEW * 50
-
-
 async def test_a_round_steps_from_destination_to_destination(
     bed: DeliveryBed, crowded: list[tuple[UUID, UUID]]
 ) -> None:

@@ -79,7 +79,8 @@ async def test_meta_asks_by_get_with_the_word_agreed_on(
 
 
 @pytest.mark.parametrize(
-    ("method", "name"), [("GET", "challenge"), ("GET", "validationToken"), ("POST", "validationToken")]
+    ("method", "name"),
+    [("GET", "challenge"), ("GET", "validationToken"), ("POST", "validationToken")],
 )
 async def test_dropbox_and_microsoft_ask_in_the_query(
     http: httpx.AsyncClient, bus: Bus, sources: Sources, method: str, name: str
