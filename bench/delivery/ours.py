@@ -24,7 +24,6 @@ from crossdock.secrets.seal import Sealer
 from workers.app import dispatch_settings
 
 
-SAMP=[]
 class Job(msgspec.Struct, frozen=True):
     """What to deliver, from where."""
 
@@ -55,8 +54,7 @@ async def _main() -> None:
         wall, cpu = time.perf_counter(), time.process_time()
         running = asyncio.create_task(dispatcher.run())
         while dispatcher.recorder.written < job.task.count:  # noqa: ASYNC110 - nobody else asks
-            await asyncio.sleep(0.005); SAMP.append((round(time.perf_counter()-wall,3), dispatcher.flying, dispatcher.waiting, len(dispatcher.recorder._outcomes)))
-        print([x for i,x in enumerate(SAMP)][:90], file=sys.stderr)
+            await asyncio.sleep(0.005)
         figure = Figure(time.perf_counter() - wall, time.process_time() - cpu)
         profiler.disable()
         running.cancel()
