@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 RUST := $(wildcard native/src/*.rs native/src/*/*.rs) native/Cargo.toml Cargo.toml Cargo.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-faults lint fmt bench bench-ingest bench-persist bench-native bench-delivery lock clean
+.PHONY: help setup demo up test test-faults lint fmt bench bench-ingest bench-persist bench-native bench-delivery bench-settings lock clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -67,6 +67,9 @@ bench-native: setup ## native calls against their Python counterparts
 
 bench-delivery: setup ## deliveries a second against a bare loop of the same HTTP client
 	$(BIN)/python -m bench.delivery
+
+bench-settings: setup ## from commit to a gateway's memory, and memory per source
+	$(BIN)/python -m bench.settings
 
 lock: ## resolve the dependencies again, with hashes and no index address
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o requirements/runtime.txt
