@@ -91,7 +91,7 @@ class Gateway:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _run(self, opened: asyncio.Event) -> None:
-        """Open, serve until told to end, close; what can't be opened ends the process."""
+        """Open, serve until told to end, close; what fails on the way ends the process."""
         try:
             async with running(self._settings) as runtime:
                 self._serve(runtime)
@@ -99,7 +99,11 @@ class Gateway:
                 await self._ending.wait()
         except CrossdockError as error:
             log.error("gateway_failed", reason=str(error))
-            os.kill(os.getpid(), signal.SIGTERM)
+        except Exception:
+            log.exception("gateway_failed")
+        else:
+            return
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def _serve(self, runtime: Runtime) -> None:
         self._rest = cast("Application", create_rest(self._settings, runtime))

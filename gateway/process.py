@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from typing import Final
 
 PR_SET_PDEATHSIG: Final = 1
@@ -26,6 +27,19 @@ def die_with_parent() -> None:
         threading.Thread(target=_watch, args=(parent,), daemon=True).start()
     if os.getppid() != parent:  # it ended before that
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def take_turns() -> None:
+    """Schedule this process and its children so that no thread throws out the one that woke it.
+
+    A gateway's threads pass each request to one another and run under one lock, so a thread that is
+    woken on a busy processor can do nothing yet but evict its waker: measured, every third request
+    cost two such switches, a sixth of its CPU. Linux calls it SCHED_BATCH (sched(7)); anyone may
+    choose it for himself.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError):  # a sandbox may forbid it
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _watch(parent: int) -> None:

@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any, Final
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final, NoReturn
 
 import msgspec
 import structlog
@@ -44,6 +44,8 @@ class Runtime(msgspec.Struct, frozen=True):
 async def running(settings: Settings) -> AsyncIterator[Runtime]:
     """Open everything, waiting for a broker that is away; drain and close it at the end.
 
+    What keeps the settings current is part of it: should that fail, so does the block.
+
     Raises:
         ConfigurationError: a key is missing, or the broker is not one we can work with.
     """
@@ -63,8 +65,9 @@ async def running(settings: Settings) -> AsyncIterator[Runtime]:
         stack.push_async_callback(publisher.close)
         ingest = Ingest(directory, publisher, settings.gateway)
         stack.callback(ingest.tick, time.monotonic())
-        _start(stack, directory.run(), "settings")
-        _start(stack, _tick(ingest), "clock")
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        for work in (directory.run(), _tick(ingest)):
+            stack.callback(group.create_task(work).cancel)
         await directory.wait_ready()
         await publisher.wait_connected()
         health = _health(database, directory, publisher)
@@ -75,19 +78,7 @@ async def running(settings: Settings) -> AsyncIterator[Runtime]:
             log.warning("drain_incomplete", unanswered=left)
 
 
-def _start(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> None:
-    """Run something beside all else, until the stack closes."""
-    task = asyncio.create_task(work, name=name)
-
-    async def stop() -> None:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-    stack.push_async_callback(stop)
-
-
-async def _tick(ingest: Ingest) -> None:
+async def _tick(ingest: Ingest) -> NoReturn:
     while True:
         await asyncio.sleep(TICK_S)
         ingest.tick(time.monotonic())

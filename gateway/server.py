@@ -14,6 +14,7 @@ from granian.server import Server
 
 from crossdock.config import Settings
 from crossdock.telemetry import logs, multiprocess
+from gateway import process
 
 BACKLOG: Final = 4096
 KILL_AFTER_S: Final = 15
@@ -32,6 +33,7 @@ def run(settings: Settings, *, application: str = "gateway.app:from_environment"
     folder = multiprocess.prepare()
     # A forked child of a process with threads is a gamble; a spawned one starts clean.
     multiprocessing.set_start_method("spawn", force=True)
+    process.take_turns()
     gateway = settings.gateway
     try:
         multiprocess.serve(gateway.metrics_host, gateway.metrics_port)

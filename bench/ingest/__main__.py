@@ -117,9 +117,8 @@ def _clocks(gateway: Gateway) -> tuple[float, float, float, float]:
 
 def _report(figures: Figures, names: list[str]) -> None:
     for connections in CONNECTIONS:
-        print(
-            f"\n{connections} connections                 accepted/s  gateway µs  broker µs   p50   p99 ms"
-        )
+        title = f"{connections} connections"
+        print(f"\n{title:33} accepted/s  gateway µs  broker µs   p50   p99 ms")
         for name in names:
             found = figures[name, connections]
             print(

@@ -5,6 +5,7 @@ import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import IO, Final
 
@@ -52,25 +53,58 @@ KINDS: Final = {
 class Gateway:
     """One server with one process."""
 
-    def __init__(self, kind: Kind, port: int, process: Process, broker: "Broker") -> None:
+    def __init__(self, kind: Kind, broker: "Broker", log: Path) -> None:
         self.kind = kind
-        self.port = port
         self.broker = broker
-        self.process = process
+        self.port = ports.free_port()
+        self._log = log
+        self._server: Process | None = None
         self._worker: psutil.Process | None = None
 
-    @property
-    def worker(self) -> psutil.Process:
-        """Return the process that answers."""
-        if self._worker is None:
-            children = psutil.Process(self.process.pid).children()
-            self._worker = max(children, key=lambda child: child.memory_info().rss)
-        return self._worker
+    async def start(self, settings: Settings, token: str) -> None:
+        """Start it, and return when it is ready."""
+        settings = msgspec.structs.replace(
+            settings,
+            nats=self.broker.settings(group_commit=self.kind.group_commit),
+            gateway=GatewaySettings(port=self.port, metrics_port=ports.free_port()),
+        )
+        with _written(self._log) as log:
+            self._server = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "bench.ingest.serve", self.kind.application),
+                env=environment(for_gateway(settings)) | {TOKEN_VARIABLE: token},
+                stderr=log,
+            )
+        async with aiohttp.ClientSession() as session, asyncio.timeout(READY_S):
+            while not await self._is_ready(session):  # noqa: ASYNC110 - another process's state
+                await asyncio.sleep(0.05)
+        children = psutil.Process(self._server.pid).children()
+        # The others are helpers of multiprocessing.
+        self._worker = max(children, key=lambda child: child.memory_info().rss)
+
+    async def _is_ready(self, session: aiohttp.ClientSession) -> bool:
+        """Ask; any answer but "not yet" will do, for not all of them know the question."""
+        try:
+            async with session.get(f"http://127.0.0.1:{self.port}/health/ready") as answer:
+                return answer.status != HTTPStatus.SERVICE_UNAVAILABLE
+        except aiohttp.ClientError:
+            assert self._server is not None
+            if self._server.returncode is not None:
+                _show(self._log)
+                raise
+            return False
 
     def cpu_s(self) -> float:
-        """Return what the process has used, user and system."""
-        times = self.worker.cpu_times()
+        """Return what the process that answers has used, user and system."""
+        assert self._worker is not None
+        times = self._worker.cpu_times()
         return times.user + times.system
+
+    async def end(self) -> None:
+        """Stop it."""
+        if self._server is not None:
+            with suppress(ProcessLookupError):
+                self._server.terminate()
+            await self._server.wait()
 
 
 class Broker(msgspec.Struct):
@@ -124,11 +158,11 @@ async def running(folder: Path, names: list[str]) -> AsyncIterator[World]:
         token = await _source(database, keys)
         gateways = {}
         for name in names:
-            kind = KINDS[name]
-            settings = Settings(database=database, keys=keys)
-            log = folder / f"{name}.log"
-            broker = brokers[kind.always]
-            gateways[name] = await _gateway(stack, kind, broker, settings, token, log)
+            broker = brokers[KINDS[name].always]
+            gateway = Gateway(KINDS[name], broker, folder / f"{name}.log")
+            stack.push_async_callback(gateway.end)
+            await gateway.start(Settings(database=database, keys=keys), token)
+            gateways[name] = gateway
         yield World(token, gateways)
 
 
@@ -154,53 +188,9 @@ async def _source(settings: DatabaseSettings, keys: KeySettings) -> str:
     return opened.token
 
 
-async def _gateway(
-    stack: AsyncExitStack, kind: Kind, broker: Broker, settings: Settings, token: str, log: Path
-) -> Gateway:
-    port, metrics_port = ports.free_port(), ports.free_port()
-    settings = msgspec.structs.replace(
-        settings,
-        nats=broker.settings(group_commit=kind.group_commit),
-        gateway=GatewaySettings(port=port, metrics_port=metrics_port),
-    )
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bench.ingest.serve", kind.application),
-        env=environment(for_gateway(settings)) | {TOKEN_VARIABLE: token},
-        stderr=stack.enter_context(_written(log)),
-    )
-    stack.push_async_callback(_end, process)
-    try:
-        await _until_ready(port, process)
-    except AssertionError:
-        _show(log)
-        raise
-    return Gateway(kind, port, process, broker)
-
-
 def _written(log: Path) -> IO[bytes]:
     return log.open("wb")
 
 
 def _show(log: Path) -> None:
     print(log.read_text(encoding="utf-8"), file=sys.stderr)
-
-
-async def _until_ready(port: int, process: Process) -> None:
-    """Wait until it answers anything but "not yet"."""
-    deadline = asyncio.get_running_loop().time() + READY_S
-    async with aiohttp.ClientSession() as session:
-        while True:
-            try:
-                async with session.get(f"http://127.0.0.1:{port}/health/ready") as answer:
-                    if answer.status != 503:
-                        return
-            except aiohttp.ClientError:
-                assert process.returncode is None, "the gateway ended"
-            assert asyncio.get_running_loop().time() < deadline, "the gateway is not ready"
-            await asyncio.sleep(0.05)
-
-
-async def _end(process: Process) -> None:
-    with suppress(ProcessLookupError):
-        process.terminate()
-    await process.wait()

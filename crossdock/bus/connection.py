@@ -128,7 +128,8 @@ async def _connected(settings: NatsSettings, name: str, tls: ssl.SSLContext | No
             password=settings.password,
             tls=tls,
             connect_timeout=int(CONNECT_TIMEOUT_S),
-            reconnect_time_wait=RETRY_S,  # type: ignore[arg-type] - it is only slept on
+            # Annotated as whole seconds, but only slept on.
+            reconnect_time_wait=RETRY_S,  # type: ignore[arg-type]
             max_reconnect_attempts=-1,
             ping_interval=PING_INTERVAL_S,
             max_outstanding_pings=MAX_OUTSTANDING_PINGS,

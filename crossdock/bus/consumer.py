@@ -25,6 +25,10 @@ SILENCE_S: Final = 2.5 * HEARTBEAT_S
 GATHER_S: Final = 0.002
 """How long a batch waits for company after its first message."""
 
+BITE_BYTES: Final = 16 * 1024 * 1024
+"""What one request may bring, and so about what may wait here: the broker holds 64 MiB for a client
+and cuts off whoever is slower than that. No message may be larger than half of it."""
+
 _NANOSECONDS: Final = 1_000_000_000
 _STATUS: Final = "Status"
 _HEARTBEAT: Final = "100"
@@ -59,6 +63,7 @@ class Consumer:
         self._inbox = bus.client.new_inbox()
         self._room = room
         self._waiting: deque[Pulled] = deque()
+        self._waiting_bytes = 0
         self._owed = 0
         """What the open request may still bring."""
         self._request = 0
@@ -97,6 +102,7 @@ class Consumer:
         if len(self._waiting) < limit:
             await asyncio.sleep(GATHER_S)
         taken = [self._waiting.popleft() for _ in range(min(limit, len(self._waiting)))]
+        self._waiting_bytes -= sum(len(message.data) for message in taken)
         await self._ask()
         return taken
 
@@ -129,6 +135,7 @@ class Consumer:
         self._subscription = None
         waiting = list(self._waiting)
         self._waiting.clear()
+        self._waiting_bytes = 0
         await self.put_back(waiting)
 
     async def _ask(self) -> None:
@@ -139,13 +146,15 @@ class Consumer:
         if self._owed > 0:
             log.warning("pull_went_silent", owed=self._owed)
         wanted = self._room - len(self._waiting)
-        if wanted <= 0:
+        bytes_wanted = BITE_BYTES - self._waiting_bytes
+        if wanted <= 0 or bytes_wanted < BITE_BYTES // 2:
             return
         self._request += 1
         self._owed = wanted
         self._heard_at = now
         ask = {
             "batch": wanted,
+            "max_bytes": bytes_wanted,
             "expires": int(EXPIRES_S * _NANOSECONDS),
             "idle_heartbeat": int(HEARTBEAT_S * _NANOSECONDS),
         }
@@ -170,6 +179,7 @@ class Consumer:
 
     def _keep(self, message: Msg) -> None:
         facts = message.metadata
+        self._waiting_bytes += len(message.data)
         self._waiting.append(
             Pulled(message.data, facts.sequence.stream, facts.num_delivered, message.reply)
         )

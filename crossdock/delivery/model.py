@@ -119,7 +119,7 @@ class Target(msgspec.Struct, frozen=True):
     version: int
 
 
-class Cargo(msgspec.Struct, frozen=True):
+class Cargo(msgspec.Struct, frozen=True, gc=False):
     """An event as a dispatcher needs it: what is sent, byte for byte, and what goes beside it."""
 
     event_id: UUID
@@ -128,7 +128,7 @@ class Cargo(msgspec.Struct, frozen=True):
     body: bytes
 
 
-class Leased(msgspec.Struct, frozen=True):
+class Leased(msgspec.Struct, frozen=True, gc=False):
     """A delivery that this process may attempt until its lease ends."""
 
     tenant_id: UUID

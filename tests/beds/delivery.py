@@ -209,14 +209,19 @@ class DeliveryBed:
         policy: RetryPolicy | None = QUICK,
         lease_s: float = 30.0,
         timeout_s: float = 5.0,
-        clock: Callable[[], float] = time.time,
+        held_bytes: int = 64 * 1024 * 1024,
     ) -> AsyncIterator[Dispatcher]:
         """Run a dispatcher."""
         settings = DispatchSettings(
-            caps=caps, lease_s=lease_s, timeout_s=timeout_s, poll_s=0.05, policy=policy
+            caps=caps,
+            lease_s=lease_s,
+            timeout_s=timeout_s,
+            poll_s=0.05,
+            policy=policy,
+            held_bytes=held_bytes,
         )
         async with Client(GUARD, connections=caps.total) as client:
-            dispatcher = Dispatcher(self.database, client, self.sealer, settings, clock=clock)
+            dispatcher = Dispatcher(self.database, client, self.sealer, settings)
             running = asyncio.create_task(dispatcher.run())
             try:
                 yield dispatcher

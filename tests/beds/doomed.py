@@ -22,7 +22,7 @@ from crossdock.inbound.persist import Persister, decode, store
 from crossdock.inbound.persist.model import Arrival
 from proto import ingest
 
-Moment = Literal["after_events", "before_commit", "after_commit"]
+Moment = Literal["midway", "before_commit", "after_commit"]
 
 
 class Doom(msgspec.Struct):
@@ -75,12 +75,12 @@ class _Doomed(Database):
 async def _run(given: Doom) -> None:
     database = await _Doomed.open(given.settings, ["ingest"])
     database.moment = given.moment
-    if given.moment == "after_events":
+    if given.moment == "midway":
 
-        async def dying(*_arguments: Any, **_named: Any) -> None:
+        async def dying(*_arguments: Any) -> None:
             _die()
 
-        store.add_deliveries = dying
+        store.add_new = dying  # what has no key is stored by then
     arrivals = [decode(data, seq) for data, seq in given.messages]
     assert all(isinstance(one, Arrival) for one in arrivals)
     await Persister(database, lease_s=60.0).persist(arrivals)  # type: ignore[arg-type]

@@ -167,7 +167,7 @@ def test_github_signatures_agree_with_gidgethub() -> None:
 def test_paddle_takes_ours() -> None:
     notifications = pytest.importorskip(
         "paddle_billing.Notifications",
-        reason="paddle-python-sdk is not installed: its wheel has a package `tests` that hides ours",
+        reason="paddle-python-sdk is not installed: its wheel would hide our package `tests`",
     )
     old, new = generate_secret("paddle"), generate_secret("paddle")
     both = msgspec.json.encode({"scheme": "paddle", "secrets": [new, old]})

@@ -107,6 +107,11 @@ class Dispatcher:
         return self._lines.waiting
 
     @property
+    def held_bytes(self) -> int:
+        """Bytes of the bodies that are held here."""
+        return self._held_bytes
+
+    @property
     def recorder(self) -> Recorder:
         """What writes results down."""
         return self._recorder

@@ -23,8 +23,11 @@ HOLD_S: Final = 5.0
 """How often to see whether a disabled destination, or a suspended tenant, is back."""
 SOONEST_S: Final = 0.02
 _KEYS_A_CLAIM: Final = 128
-_MOST_A_CLAIM: Final = 256
-"""Deliveries whose bodies are read at once."""
+_MOST_A_CLAIM: Final = 512
+_BYTES_A_CLAIM: Final = 16 * 1024 * 1024
+"""Bodies read at once, going by the largest that came lately."""
+_FIRST_GUESS: Final = 128.0 * 1024
+_FORGETTING: Final = 0.9
 _ROUND_PAGE: Final = 200
 _ROUND_SHARE: Final = 5
 """A long round rests this many times as long as it works."""
@@ -73,6 +76,8 @@ class Queue:
         self._agenda = Agenda()
         self._full: dict[UUID, set[Key]] = {}
         """Destinations, by tenant, that have more due than there was room for."""
+        self._largest = _FIRST_GUESS
+        """Bytes of the largest body lately; what is long ago counts for less and less."""
         self._round_after: Key = (NOBODY, NOBODY)
         self._round_at = 0.0
         self._round_gap = 0.0
@@ -177,7 +182,8 @@ class Queue:
                 self.leave(key, pause_s)
             else:
                 wanted.append((key, self._breakers.is_probing(key)))
-        shares = self._lines.allot([key for key, _ in wanted], _MOST_A_CLAIM)
+        most = min(_MOST_A_CLAIM, max(1, int(_BYTES_A_CLAIM / max(1.0, self._largest))))
+        shares = self._lines.allot([key for key, _ in wanted], most)
         for key, is_probe in wanted:
             if is_probe:
                 shares[key] = 0 if self._lines.holds(key) else min(1, shares[key])
@@ -199,8 +205,9 @@ class Queue:
         jobs = [Job(leased, cargo) for leased, cargo in claimed.leased]
         for key, in_s in claimed.next_in_s.items():
             self._agenda.note(key, now + in_s)
+        self._largest = max(_FORGETTING * self._largest, *(job.size for job in jobs), 0)
         taken = Counter(job.key for job in jobs)
         for key, quota in wanted:
             if taken[key] == quota:  # there may be more
-                self.expect(key, SOONEST_S)
+                self.expect(key, 0.0)
         return jobs

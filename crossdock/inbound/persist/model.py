@@ -127,3 +127,13 @@ class Planned(msgspec.Struct, frozen=True, gc=False):
     arrival: Arrival
     destination_id: UUID
     is_open: bool
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """Who may attempt the deliveries of a batch, and for how long."""
+
+    id: UUID
+    seconds: float
+    """Counted by the database, from its own clock."""
+    ends: float
+    """Unix seconds by this process's clock; earlier than by the database's."""

@@ -5,7 +5,6 @@ import os
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, TypeVar
-from uuid import UUID
 
 import msgspec
 import structlog
@@ -19,6 +18,7 @@ from crossdock.inbound.persist import rules, store
 from crossdock.inbound.persist.model import (
     Arrival,
     Duplicate,
+    Lease,
     Outcome,
     Persisted,
     Planned,
@@ -115,48 +115,41 @@ class Persister:
         """Store a batch in one transaction."""
         ordered = rules.sort(batch)
         now = self._clock()
-        lease = ids.new(now)
+        lease = Lease(ids.new(now), self._lease_s, now + self._lease_s)
         tenants = {batch[at].tenant_id for at in ordered.firsts}
         async with self._database.batch("ingest", tenants) as conn:
             routes = await self._routes.of(conn, tenants)
-            outcomes: dict[int, Outcome] = {
-                at: Poison(UNKNOWN_TENANT)
-                for at in ordered.firsts
-                if batch[at].tenant_id not in routes
-            }
-            here = [at for at in ordered.firsts if at not in outcomes]
-            known, planned = await _meanwhile(
-                _add_events(conn, batch, here, careful=careful),
-                lambda: rules.plan((batch[at] for at in here), routes, self._random),
+            here = [at for at in ordered.firsts if batch[at].tenant_id in routes]
+            known = await _add_guarded(conn, batch, here, keyed_too=careful)
+            fresh = (
+                [batch[at] for at in here if at not in known]
+                if known
+                else [batch[at] for at in here]
             )
-            if known:
-                stored = {batch[at].event_id for at in here if at not in known}
-                planned = [one for one in planned if one.arrival.event_id in stored]
+            planned = rules.plan(fresh, routes, self._random)
+            claims = [] if careful else [arrival for arrival in fresh if arrival.is_keyed]
+            _, leased = await _meanwhile(
+                store.add_new(conn, claims, planned, lease),
+                lambda: [_leased(one, lease) for one in planned if one.is_open],
+            )
+            outcomes: dict[int, Outcome] = {at: Poison(UNKNOWN_TENANT) for at in ordered.firsts}
+            outcomes |= {at: Stored(batch[at].event_id) for at in here}
             outcomes |= known
-            outcomes |= {at: Stored(batch[at].event_id) for at in here if at not in known}
             for at, first in ordered.echoes.items():
                 outcomes[at] = rules.echo(batch[at], batch[first], outcomes[first])
             await _add_aliases(conn, batch, outcomes)
-            _, leased = await _meanwhile(
-                store.add_deliveries(conn, planned, lease=lease, lease_s=self._lease_s),
-                lambda: [
-                    _leased(one, lease, now + self._lease_s) for one in planned if one.is_open
-                ],
-            )
         return Persisted(
             [outcomes[at] for at in range(len(batch))], leased, len(planned) - len(leased)
         )
 
 
-async def _add_events(
-    conn: Any, batch: Sequence[Arrival], positions: Sequence[int], *, careful: bool
+async def _add_guarded(
+    conn: Any, batch: Sequence[Arrival], positions: Sequence[int], *, keyed_too: bool
 ) -> dict[int, Outcome]:
-    """Insert what is new, by the ledger or by its own id; return what became of the rest."""
+    """Insert events that may be known, by the ledger or by their own id; say which are."""
     known: dict[int, Outcome] = {}
     keyed = [at for at in positions if batch[at].is_keyed]
-    if keyed and not careful:
-        await store.add_new(conn, [batch[at] for at in keyed])
-    elif keyed:
+    if keyed and keyed_too:
         taken = await store.add_keyed(conn, [batch[at] for at in keyed])
         if taken:
             known = await _known(conn, batch, [at for at in keyed if batch[at].event_id in taken])
@@ -200,7 +193,7 @@ async def _add_aliases(
         await store.add_aliases(conn, aliases)
 
 
-def _leased(planned: Planned, lease: UUID, lease_ends: float) -> tuple[Leased, Cargo]:
+def _leased(planned: Planned, lease: Lease) -> tuple[Leased, Cargo]:
     """Return a delivery that may be attempted at once, and what it carries."""
     arrival, message = planned.arrival, planned.arrival.message
     leased = Leased(
@@ -209,17 +202,17 @@ def _leased(planned: Planned, lease: UUID, lease_ends: float) -> tuple[Leased, C
         arrival.event_id,
         planned.destination_id,
         0,
-        lease,
-        lease_ends,
+        lease.id,
+        lease.ends,
     )
     return leased, Cargo(arrival.event_id, message.content_type, message.traceparent, message.body)
 
 
 async def _meanwhile(
-    statements: Coroutine[Any, Any, Answer], work: Callable[[], Work]
+    statement: Coroutine[Any, Any, Answer], work: Callable[[], Work]
 ) -> tuple[Answer, Work]:
-    """Send statements, and do what can be done while the database is at the first of them."""
-    task = asyncio.ensure_future(statements)
+    """Send a statement, and do what can be done while the database is at it."""
+    task = asyncio.ensure_future(statement)
     try:
         await asyncio.sleep(0)
         done = work()

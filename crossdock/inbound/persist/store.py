@@ -14,7 +14,7 @@ from uuid import UUID
 import asyncpg
 
 from crossdock.db.schema import encode_headers
-from crossdock.inbound.persist.model import Arrival, Planned, Route
+from crossdock.inbound.persist.model import Arrival, Lease, Planned, Route
 
 Key = tuple[UUID, UUID, bytes]
 """Tenant, source and dedupe hash: what the ledger is keyed by."""
@@ -62,20 +62,47 @@ tenant_id, id, source_id, stream_seq, event_type, provider_id, content_type, tra
 body
 """
 
+_ADD_DELIVERIES: Final = """
+INSERT INTO crossdock.deliveries
+    (tenant_id, id, event_id, destination_id, is_replay, due_at, lease)
+SELECT tenant_id, id, event_id, destination_id, false,
+    now() + CASE WHEN is_open THEN $2 ELSE 0 END * interval '1 second',
+    CASE WHEN is_open THEN $3::uuid END
+FROM unnest($1::crossdock.new_delivery[])
+"""
+
 _ADD_NEW: Final = f"""
 WITH given AS (
-    SELECT * FROM unnest($1::crossdock.new_event[])
+    SELECT * FROM unnest($4::crossdock.new_event[])
 ), stored AS (
     INSERT INTO crossdock.events ({_ROW}) SELECT {_ROW} FROM given
+), planned AS (
+    {_ADD_DELIVERIES}
 )
 INSERT INTO crossdock.event_keys (tenant_id, source_id, dedupe_hash, event_id)
 SELECT tenant_id, source_id, dedupe_hash, id FROM given
 """
 
 
-async def add_new(conn: asyncpg.Connection, arrivals: Sequence[Arrival]) -> None:
-    """Claim keys, then insert their events; all of them or none, see `is_taken`."""
-    await conn.execute(_ADD_NEW, [_event(arrival) for arrival in arrivals])
+async def add_new(
+    conn: asyncpg.Connection,
+    arrivals: Sequence[Arrival],
+    planned: Sequence[Planned],
+    lease: Lease,
+) -> None:
+    """Claim keys, insert their events and the deliveries; all or nothing, see `is_taken`.
+
+    Deliveries that may go now are leased, so that nobody else claims them.
+    """
+    rows = [
+        (one.arrival.tenant_id, one.id, one.arrival.event_id, one.destination_id, one.is_open)
+        for one in planned
+    ]
+    if arrivals:
+        events = [_event(arrival) for arrival in arrivals]
+        await conn.execute(_ADD_NEW, rows, lease.seconds, lease.id, events)
+    elif rows:
+        await conn.execute(_ADD_DELIVERIES, rows, lease.seconds, lease.id)
 
 
 def is_taken(error: Exception) -> bool:
@@ -152,29 +179,6 @@ def _event(arrival: Arrival) -> tuple[object, ...]:
         message.body,
         message.dedupe,
     )
-
-
-_ADD_DELIVERIES: Final = """
-INSERT INTO crossdock.deliveries
-    (tenant_id, id, event_id, destination_id, is_replay, due_at, lease)
-SELECT tenant_id, id, event_id, destination_id, false,
-    now() + CASE WHEN is_open THEN $2 ELSE 0 END * interval '1 second',
-    CASE WHEN is_open THEN $3::uuid END
-FROM unnest($1::crossdock.new_delivery[])
-"""
-
-
-async def add_deliveries(
-    conn: asyncpg.Connection, planned: Sequence[Planned], *, lease: UUID, lease_s: float
-) -> None:
-    """Insert deliveries: those that may go now are leased, so that nobody else claims them."""
-    if not planned:
-        return
-    rows = [
-        (one.arrival.tenant_id, one.id, one.arrival.event_id, one.destination_id, one.is_open)
-        for one in planned
-    ]
-    await conn.execute(_ADD_DELIVERIES, rows, lease_s, lease)
 
 
 _ADD_ALIASES: Final = """

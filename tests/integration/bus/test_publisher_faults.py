@@ -154,7 +154,7 @@ async def test_what_waits_is_bounded_in_bytes(
         broker_settings, timeout_s=TIMEOUT_S, max_queued_bytes=limit
     ) as publisher:
         private_nats.pause()
-        waiting = []
+        waiting: list[asyncio.Future[None]] = []
         try:
             said = ""
             while not said and len(waiting) < 1000:

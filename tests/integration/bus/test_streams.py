@@ -31,8 +31,8 @@ async def test_they_are_what_the_design_says(bus: Bus) -> None:
     assert ingest.duplicate_window == 120
     assert (events.retention, events.discard) == ("limits", "old")
     assert persist.config.ack_policy == "explicit"
-    assert await jetstream.stream_info(subjects.POISON_STREAM)
-    assert await jetstream.stream_info(f"KV_{subjects.SOURCES_BUCKET}")
+    for name in (subjects.POISON_STREAM, f"KV_{subjects.SOURCES_BUCKET}"):
+        assert (await jetstream.stream_info(name)).config.name == name
 
 
 async def test_again_changes_nothing(bus: Bus) -> None:

@@ -364,6 +364,23 @@ async def test_memory_holds_no_more_than_its_share_of_a_backlog(
     assert len(receiver.calls) == 180, "each of them once"
 
 
+async def test_large_bodies_are_held_by_their_bytes(bed: DeliveryBed, receiver: Receiver) -> None:
+    size, limit = 200_000, 2_000_000
+    tenant = await bed.tenant()
+    await bed.destination(tenant, receiver.url("/ok"))
+    jobs = await bed.persist(*(bed.arrival(tenant, b"x" * size) for _ in range(60)))
+    most = 0
+    caps = Caps(total=64, tenant=64, destination=64, waiting=64)
+    async with bed.dispatching(caps=caps, held_bytes=limit) as dispatcher:
+        await dispatcher.offer(jobs)
+        while len(receiver.calls) < 60:
+            most = max(most, dispatcher.held_bytes)
+            await asyncio.sleep(0)
+        await until(lambda: bed_is(bed, tenant, *["delivered"] * 60))
+        assert dispatcher.held_bytes == 0
+    assert 0 < most < limit + size, "what is above it went back to the database, and came again"
+
+
 async def test_an_event_that_is_gone_is_a_dead_letter(bed: DeliveryBed, receiver: Receiver) -> None:
     tenant = await bed.tenant()
     await bed.destination(tenant, receiver.url("/ok"))

@@ -7,7 +7,7 @@ from tests.beds.doomed import Moment, doom, kill
 from tests.beds.world import Destination, World, fresh, tenant
 
 
-@pytest.mark.parametrize("moment", ["after_events", "before_commit", "after_commit"])
+@pytest.mark.parametrize("moment", ["midway", "before_commit", "after_commit"])
 async def test_a_killed_worker_leaves_all_or_nothing(
     world: World, persister: Persister, moment: Moment
 ) -> None:

@@ -21,7 +21,7 @@ from tests.beds.world import Destination, Tenant, World, fresh, tenant
 TENANTS: Final = 10_000
 SIZE: Final = 500
 TYPES: Final = ("order.paid", "order.item.added", "refund", "")
-MOMENTS: Final[tuple[Moment, ...]] = ("after_events", "before_commit", "after_commit")
+MOMENTS: Final[tuple[Moment, ...]] = ("midway", "before_commit", "after_commit")
 
 DICE: Final = Random(20_261_123)  # noqa: S311 - the same luck in every run
 

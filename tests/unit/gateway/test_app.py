@@ -1,6 +1,7 @@
 """The application before it has opened anything."""
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -34,7 +35,7 @@ async def lifespan(gateway: Gateway) -> AsyncIterator[str]:
 
 def client(gateway: Gateway) -> httpx.AsyncClient:
     # httpx awaits what we return, and that is all it does with it.
-    return httpx.AsyncClient(transport=httpx.ASGITransport(gateway), base_url="http://gateway")  # type: ignore[arg-type]
+    return httpx.AsyncClient(transport=httpx.ASGITransport(gateway), base_url="http://gateway")
 
 
 async def test_while_the_broker_is_away_it_lives_and_says_that_it_starts(
@@ -57,10 +58,35 @@ async def test_while_the_broker_is_away_it_lives_and_says_that_it_starts(
 
 async def test_wrong_settings_end_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[int] = []
-    monkeypatch.setattr(app.os, "kill", lambda _pid, number: ended.append(number))
+    monkeypatch.setattr(os, "kill", lambda _pid, number: ended.append(number))
 
     async with lifespan(Gateway(Settings())) as said:
         assert said == "lifespan.startup.failed"
+
+    assert ended == [signal.SIGTERM]
+
+
+async def test_a_fault_of_ours_ends_the_process_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda _pid, number: ended.append(number))
+
+    @asynccontextmanager
+    async def running(_settings: Settings) -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fail())
+            yield
+
+    async def fail() -> None:
+        raise RuntimeError("the settings are not kept current any more")
+
+    monkeypatch.setattr(app, "running", running)
+    monkeypatch.setattr(Gateway, "_serve", lambda _self, _runtime: None)
+
+    async with lifespan(Gateway(Settings())) as said:
+        assert said == "lifespan.startup.complete"
+        async with asyncio.timeout(5):
+            while not ended:
+                await asyncio.sleep(0)
 
     assert ended == [signal.SIGTERM]
 

@@ -61,7 +61,7 @@ def event(message: Message | native.Verdict) -> IngestedV1:
     assert isinstance(message, Message), message
     [(_, _, headers, payload)] = parse(native.plain_frames([message], b"_INBOX.a.", 1))
     found = decoder.decode(payload)
-    wire_id = ids.encode("evt", ids.UUID(bytes=found.event_id))
+    wire_id = ids.encode("evt", UUID(bytes=found.event_id))
     assert headers == {"Nats-Msg-Id": wire_id}
     assert msgspec.json.decode(message.answer) == {"id": wire_id}
     return found
