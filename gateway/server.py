@@ -8,7 +8,7 @@ with the parent (`gateway.process`), and bodies have a deadline (`gateway.body`)
 import multiprocessing
 from typing import Final
 
-from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
+from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.server import Server
 
@@ -46,8 +46,6 @@ def run(settings: Settings, *, application: str = "gateway.app:from_environment"
             workers=gateway.processes,
             loop=Loops.uvloop,
             http=HTTPModes.http1,
-            # One I/O thread a process: its requests then change threads once less.
-            runtime_mode=RuntimeModes.st,
             http1_settings=HTTP1Settings(
                 header_read_timeout=HEADER_READ_TIMEOUT_MS, max_buffer_size=HEADERS_MAX_BYTES
             ),

@@ -227,11 +227,6 @@ def is_final_allowed(status: int) -> bool:
     return 400 <= status < 500 and status not in _ALWAYS_RETRIED  # noqa: PLR2004
 
 
-def disables(decision: Decision) -> bool:
-    """Tell whether the destination itself is over: it answered 410."""
-    return isinstance(decision, Bury) and decision.reason == "gone"
-
-
 def is_given_up(failing_since: datetime | None, now: datetime) -> bool:
     """Tell whether a destination has failed for so long that it is switched off."""
     return failing_since is not None and (now - failing_since).total_seconds() >= DISABLE_AFTER_S

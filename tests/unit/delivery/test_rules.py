@@ -101,10 +101,8 @@ def test_no_answer_is_tried_again(kind: str) -> None:
     assert isinstance(after(Failed(kind)), Retry)  # type: ignore[arg-type]
 
 
-def test_gone_is_final_and_ends_the_destination() -> None:
+def test_gone_is_final() -> None:
     assert after(Answered(410)) == Bury("gone")
-    assert rules.disables(Bury("gone"))
-    assert not rules.disables(Bury("rejected"))
 
 
 def test_a_destination_may_call_client_errors_final() -> None:
