@@ -71,6 +71,10 @@ async def fill_ledger(admin: asyncpg.Connection, tenants: Sequence[Tenant], keys
     """Insert so many keys, as if each tenant had sent its share of webhooks over the past days."""
     each = -(-keys // len(tenants))
     await admin.execute(
+        "SET maintenance_work_mem = '1GB';"
+        "ALTER TABLE crossdock.event_keys DROP CONSTRAINT event_keys_pkey"
+    )
+    await admin.execute(
         "INSERT INTO crossdock.event_keys (tenant_id, source_id, dedupe_hash, event_id)"
         " SELECT t, s, uuid_send(gen_random_uuid()), gen_random_uuid()"
         " FROM generate_series(1, $3::int),"
@@ -79,6 +83,10 @@ async def fill_ledger(admin: asyncpg.Connection, tenants: Sequence[Tenant], keys
         [tenant.source_id for tenant in tenants],
         each,
         timeout=None,
+    )
+    await admin.execute(
+        "ALTER TABLE crossdock.event_keys ADD CONSTRAINT event_keys_pkey"
+        " PRIMARY KEY (tenant_id, source_id, dedupe_hash)"
     )
     await admin.execute("VACUUM ANALYZE crossdock.event_keys")
 

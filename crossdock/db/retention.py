@@ -82,6 +82,9 @@ async def drop_before(
                 if partition.ends <= cutoff:
                     dropped += await _retire(connection, parent, partition, keep_dead)
             strays += await _delete_strays(connection, parent, before, keep_dead)
+        await connection.execute(
+            "DELETE FROM crossdock.route_changes WHERE created_at < now() - interval '1 hour'"
+        )
         if dropped or strays:
             keys = await _delete_orphans(connection, "event_keys", before)
             aliases = await _delete_orphans(connection, "event_aliases", before)

@@ -38,8 +38,8 @@ metadata: Final = MetaData(
 class HeaderPairs(TypeDecorator[list[tuple[str, str]]]):
     """HTTP headers as `[[name, value], …]`, kept as the bytes of their JSON.
 
-    Not `jsonb`: nobody queries inside them, and parsing them cost the hot path more than the whole
-    ledger did. `convert_from(headers, 'UTF8')::jsonb` shows them in psql.
+    Not `jsonb`: nobody queries inside them, so the hot path need not have every one parsed.
+    `convert_from(headers, 'UTF8')::jsonb` shows them in psql.
     """
 
     impl = LargeBinary

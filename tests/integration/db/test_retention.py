@@ -10,7 +10,7 @@ import pytest
 
 from crossdock.db import Database
 from crossdock.db.engine import connecting
-from crossdock.db.partitions import PARENTS, ensure_ahead, listed
+from crossdock.db.partitions import PARENTS, Partition, ensure_ahead, listed
 from crossdock.db.retention import DropReport, drop_before
 from crossdock.errors import NotFound
 from crossdock.inbound.events import Events
@@ -225,12 +225,14 @@ async def test_what_changes_while_the_copy_is_made_is_not_lost(
     delivered = past.arrivals["delivered"][0]
     update = "UPDATE crossdock.deliveries SET state = $1, attempts = 9 WHERE event_id = $2"
 
-    async def late(connection: asyncpg.Connection, parent: str, *rest: Any, **named: Any) -> Any:
-        if parent == "deliveries":
+    async def late(
+        connection: asyncpg.Connection, parent: str, partition: Partition, **named: Any
+    ) -> Any:
+        if partition.name == f"deliveries_{past.day:%Y%m%d}":
             await past.world.admin.execute(update, "delivered", pending.event_id)
             await past.world.admin.execute(update, "dead", delivered.event_id)
             await past.world.admin.execute(update, "dead", dead.event_id)
-        return await swap(connection, parent, *rest, **named)
+        return await swap(connection, parent, partition, **named)
 
     monkeypatch.setattr(retention, "_swap", late)
     await past.drop()
@@ -264,3 +266,16 @@ async def test_two_passes_at_once_do_the_work_once(past: Past) -> None:
     reports = await asyncio.gather(*(past.drop() for _ in range(3)))
     assert sum(bool(report.partitions) for report in reports) == 1
     assert await past.left("events", "dead", "id") == 20
+
+
+async def test_the_feed_of_changed_routes_is_kept_for_an_hour(past: Past) -> None:
+    one = tenant(Destination(fresh()))
+    await past.world.add(one)
+    await past.world.admin.execute(
+        "UPDATE crossdock.route_changes SET created_at = now() - interval '61 minutes'"
+    )
+    two = tenant(Destination(fresh()))
+    await past.world.add(two)
+    await past.drop()
+    assert await past.world.count("route_changes") == 1
+    assert await past.world.count("route_changes", "tenant_id = $1", two.id) == 1
