@@ -18,7 +18,7 @@ from crossdock.delivery.model import (
     Destination,
     RetryPolicy,
 )
-from crossdock.delivery.tables import attempts, deliveries, destinations
+from crossdock.delivery.tables import attempts, deliveries, destinations, of_event
 from crossdock.errors import Conflict
 from crossdock.inbound.tables import events, sources
 from crossdock.paging import Window
@@ -117,9 +117,11 @@ async def page_deliveries(
 ) -> Sequence[Delivery]:
     """Return deliveries, newest first."""
     query = select(*_DELIVERY).where(deliveries.c.tenant_id == tenant_id)
-    for name in ("state", "destination_id", "event_id", "reason"):
+    for name in ("state", "destination_id", "reason"):
         if (value := getattr(wanted, name)) is not None:
             query = query.where(deliveries.c[name] == value)
+    if wanted.event_id is not None:
+        query = query.where(of_event(tenant_id, wanted.event_id))
     if window.after is not None:
         query = query.where(deliveries.c.id < window.after)
     # The time of a delivery is in its id, and the partitions are cut by it.
