@@ -295,7 +295,7 @@ class Dispatcher:
     @property
     def _has_room(self) -> bool:
         """Whether a claim is worth its cost: few large ones, and the slots busy meanwhile."""
-        return self.room > self._settings.caps.waiting // 2
+        return self.room > self._settings.caps.waiting // 4
 
 
 def _undeliverable(job: Job, ready: Ready | None) -> Settled:

@@ -26,8 +26,8 @@ _KEYS_A_CLAIM: Final = 128
 _MOST_A_CLAIM: Final = 512
 _BYTES_A_CLAIM: Final = 16 * 1024 * 1024
 """Bodies read at once, going by the largest that came lately."""
-_FIRST_GUESS: Final = 128.0 * 1024
-_FORGETTING: Final = 0.9
+_FIRST_GUESS: Final = 64.0 * 1024
+_FORGETTING: Final = 0.5
 _ROUND_PAGE: Final = 200
 _ROUND_SHARE: Final = 5
 """A long round rests this many times as long as it works."""
