@@ -4,7 +4,7 @@
 | --- | --- |
 | `Unavailable` (database, broker) | the batch is kept and tried again; it counts for nothing |
 | a message is poison (`inbound.persist.Poison`) | it goes to POISON with its reason, and ends |
-| anything else | the batch is put back, the error logged whole, the worker goes on |
+| anything else | the batch is halved until what breaks is alone; it comes again later |
 """
 
 import asyncio

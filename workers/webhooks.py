@@ -84,17 +84,26 @@ class Webhooks:
             return await self._consumer.fetch(self._batch_size, within_s=FETCH_WITHIN_S)
 
     async def _guarded(self, batch: Sequence[Pulled]) -> None:
-        """Work on a batch; what nobody foresaw puts it back, and must not end the worker."""
+        """Work on a batch; what nobody foresaw must not end the worker, nor hold up the rest.
+
+        A batch that breaks is halved until what breaks is alone. To do part of it twice does no
+        harm: what was stored before is known by its id.
+        """
         try:
             await self._work(batch)
         except asyncio.CancelledError:
             with suppress(BrokerUnavailable):  # it hands them out again by itself, only later
                 await self._consumer.put_back(batch)
             raise
-        except Exception:
-            log.exception("batch_broke", messages=len(batch))
-            await asyncio.sleep(1.0)  # whatever it is, it must not spin
-            await patiently("put back", lambda: self._consumer.put_back(batch))
+        except Exception as error:
+            if len(batch) == 1:
+                # Left as it is: the broker hands it out again after the ack wait, and not sooner.
+                log.exception("message_broke", stream_seq=batch[0].stream_seq)
+                return
+            log.warning("batch_halved", messages=len(batch), reason=repr(error))
+            half = len(batch) // 2
+            await self._guarded(batch[:half])
+            await self._guarded(batch[half:])
 
     async def _work(self, batch: Sequence[Pulled]) -> None:
         began = time.perf_counter()

@@ -25,10 +25,6 @@ MAX_BYTES: Final = 4 * 1024 * 1024
 SMALLEST_BATCH: Final = 12
 """Fewer are sooner stored one by one: a batch has a fixed cost of about that many syncs."""
 
-EARLY: Final = 32
-"""Messages of one turn of the event loop that leave before its end, where each goes on its own: the
-broker works on them while this process prepares the next ones."""
-
 PATIENCE: Final = 0.4
 """The part of the publish timeout after which a batch without an answer is sent again singly."""
 
@@ -42,9 +38,6 @@ Write = Callable[[bytes], None]
 
 class Pipeline(Protocol):
     """Sends messages and hears what became of them."""
-
-    flush_at: int
-    """As many as this are not kept for the end of the loop's turn."""
 
     def send(self, queue: list[native.Message], first: int, now: float) -> int:
         """Send from the queue's front; its first message has the token `first`. Return how many."""
@@ -64,8 +57,6 @@ class Pipeline(Protocol):
 
 class Plain:
     """Each message on its own, as many in flight as there are."""
-
-    flush_at = EARLY
 
     def __init__(self, pending: Pending, inbox: bytes, write: Write) -> None:
         self._pending = pending
@@ -110,8 +101,6 @@ class _Flight:
 
 class Grouped:
     """Few groups in flight; what comes meanwhile forms the next one."""
-
-    flush_at = MAX_MESSAGES
 
     def __init__(self, pending: Pending, inbox: bytes, write: Write, timeout_s: float) -> None:
         self._pending = pending

@@ -89,7 +89,6 @@ class Publisher:
             if settings.group_commit
             else Plain(self._pending, self._inbox, self._write)
         )
-        self._flush_at = self._pipeline.flush_at
         self._tasks = (
             self._loop.create_task(self._stay_connected(), name="publisher connection"),
             self._loop.create_task(self._tick_for_ever(), name="publisher clock"),
@@ -129,10 +128,8 @@ class Publisher:
         pending.next += 1
         self._queue.append(message)
         self._queued_bytes += size
-        if len(self._queue) >= self._flush_at:
-            self._flush()
-        elif not self._flushing:
-            # Otherwise one write a turn, with all that this turn brought.
+        if not self._flushing:
+            # One write a turn of the loop, with all that this turn brought: each wakes the broker.
             self._flushing = True
             self._loop.call_soon(self._flush)
         return future

@@ -17,9 +17,8 @@ from crossdock.errors import BrokerUnavailable, ConfigurationError
 
 DEFAULT_PORT: Final = 4222
 HANDSHAKE_TIMEOUT_S: Final = 2.0
-HIGH_WATER: Final = 32 * 1024
-"""Bytes in the transport above which it writes at once, and if the socket is full, nothing more is
-written until it has drained."""
+HIGH_WATER: Final = 256 * 1024
+"""Bytes in the transport above which nothing more is written until it has drained."""
 
 _T = TypeVar("_T")
 

@@ -1,0 +1,50 @@
+"""What nobody foresaw: one message that breaks the code must not hold up the others."""
+
+import asyncio
+from collections.abc import Sequence
+
+from crossdock.bus.consumer import Consumer
+from crossdock.bus.publisher import Publisher
+from crossdock.config import Settings
+from crossdock.inbound.persist import Arrival, Persisted, Persister
+from proto import subjects
+from tests.beds.delivery import DeliveryBed, Receiver, until
+from tests.beds.worker import Ingest
+from workers.webhooks import Webhooks
+
+
+class Fragile(Persister):
+    """Breaks at a body."""
+
+    async def persist(self, batch: Sequence[Arrival]) -> Persisted:
+        if any(arrival.message.body == b"breaks" for arrival in batch):
+            raise RuntimeError("nobody thought of this")
+        return await super().persist(batch)
+
+
+async def test_one_message_that_breaks_the_code_leaves_the_others_alone(
+    worker_settings: Settings, bed: DeliveryBed, ingest: Ingest, receiver: Receiver
+) -> None:
+    tenant = await bed.tenant()
+    await bed.destination(tenant, receiver.url("/ok"))
+    bodies = [b"%d" % n for n in range(20)] + [b"breaks"] + [b"%d" % n for n in range(20, 40)]
+    await ingest.accept(*(bed.arrival(tenant, body).message for body in bodies))
+    consumer = Consumer(ingest.bus, subjects.INGEST_STREAM, subjects.PERSIST_CONSUMER, room=100)
+    await consumer.open()
+    publisher = Publisher(worker_settings.nats)
+    async with bed.dispatching() as dispatcher:
+        fragile = Fragile(bed.database, lease_s=30)
+        flow = Webhooks(consumer, fragile, dispatcher, publisher, batch_size=100)
+        running = asyncio.create_task(flow.run())
+        await until(lambda: len(receiver.calls) == 40)
+
+        async def one_is_left() -> bool:
+            return await ingest.waiting() == 1
+
+        await until(one_is_left)
+        flow.stop()
+        await running
+    await consumer.close()
+    await publisher.close()
+    assert {int(call.body) for call in receiver.calls} == set(range(40))
+    await ingest.jetstream.purge_stream(subjects.INGEST_STREAM)
