@@ -215,7 +215,7 @@ async def test_a_worker_for_maintenance_alone_replays_and_leaves_ingest_alone(
         async def is_done() -> bool:
             return (await replays.get(tenant, started.id)).state == "done"
 
-        await until(is_done)
+        await until(is_done, within_s=45)
         assert await ingest.waiting() == 1
     async with working(worker_settings):
         await until(ingest.is_empty)
