@@ -17,6 +17,7 @@ from nats.js import JetStreamContext
 from bench.ingest.webhooks import SECRET
 from crossdock import config, ids
 from crossdock.memory import settle_memory
+from gateway import process
 from gateway.asgi import Application, Receive, Scope, Send, answer
 from proto import subjects
 
@@ -28,6 +29,7 @@ _DONE: Final = answer(202, "application/json", b'{"id":"evt_01m839t15ae09aegqr0j
 
 def no_work() -> Application:
     """Answer 202 and do nothing at all, not even look at the body."""
+    process.die_with_parent()
     settle_memory()
     return _answer_at_once
 
@@ -53,6 +55,7 @@ class _Taken(msgspec.Struct):
 
 def plain() -> Litestar:
     """Return how one would do it without much thought: a handler, `hmac`, `js.publish` awaited."""
+    process.die_with_parent()
     settings = config.load().nats
     known = os.environ[TOKEN_VARIABLE]
     state: dict[str, JetStreamContext] = {}

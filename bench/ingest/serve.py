@@ -3,7 +3,8 @@
 import sys
 
 from crossdock import config
-from gateway import server
+from gateway import process, server
 
 if __name__ == "__main__":
+    process.die_with_parent()
     server.run(config.load(), application=sys.argv[1])
