@@ -3,11 +3,27 @@
 from typing import Final
 
 from crossdock.access import tables as access
+from crossdock.alerts import tables as alerts
+from crossdock.audit import tables as audit
 from crossdock.db.schema import metadata as _metadata
 from crossdock.delivery import tables as delivery
+from crossdock.identity import tables as identity
 from crossdock.inbound import tables as inbound
+from crossdock.mail import tables as mail
 from crossdock.outbox import tables as outbox
+from crossdock.shards import tables as shards
 from crossdock.tenancy import tables as tenancy
 
-MODULES: Final = (tenancy, access, inbound, delivery, outbox)
+MODULES: Final = (
+    tenancy,
+    shards,
+    identity,
+    access,
+    audit,
+    alerts,
+    mail,
+    inbound,
+    delivery,
+    outbox,
+)
 metadata: Final = _metadata

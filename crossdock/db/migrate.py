@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from crossdock.config import DatabaseSettings
+from crossdock.db.control import CONTROL, settle_control
 from crossdock.db.engine import engine_of
 from crossdock.db.failures import translating
 from crossdock.db.partitions import ensure_ahead
@@ -66,6 +67,8 @@ async def migrate(
     finally:
         await engine.dispose()
     await _first_partitions(settings)
+    if shard == CONTROL:
+        await settle_control(settings)
 
 
 async def wait_for_server(
@@ -92,11 +95,11 @@ async def wait_for_server(
                 log.warning("waiting_for_database", reason=str(error), seconds=wait_s)
                 said = True
             await asyncio.sleep(POLL_S)
-        except (
-            asyncpg.InvalidAuthorizationSpecificationError,
-            asyncpg.InvalidCatalogNameError,
-        ) as error:
+        except asyncpg.InvalidCatalogNameError as error:
             raise ConfigurationError(f"The database refuses us: {error}") from error
+        except asyncpg.InvalidAuthorizationSpecificationError as error:
+            hint = "" if admin else " An administrator's address lets us make the roles."
+            raise ConfigurationError(f"The database refuses us: {error}.{hint}") from error
         else:
             await connection.close()
             return

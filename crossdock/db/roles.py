@@ -8,7 +8,9 @@ import base64
 import hashlib
 import hmac
 import secrets
-from typing import Final, get_args
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final, Literal, get_args
 
 import asyncpg
 
@@ -40,8 +42,23 @@ _SETTINGS: Final = {
     },
     "maintenance": {"statement_timeout": "15min", "lock_timeout": "5s"},
     "directory": {"statement_timeout": "10s", "lock_timeout": "5s"},
+    "control": {"statement_timeout": "10s", "lock_timeout": "5s"},
+    "operator": {"statement_timeout": "60s", "lock_timeout": "5s"},
 }
 """Set on the role, not by the client: PgBouncer refuses most startup parameters."""
+
+_REACHING: Final = {
+    "pg_terminate_backend": "pg_signal_backend",
+    "pg_cancel_backend": "pg_signal_backend",
+    "pg_stat_get_activity": "pg_monitor",
+    "pg_stat_get_backend_activity": "pg_monitor",
+    "lo_creat": None,
+    "lo_create": None,
+    "lo_from_bytea": None,
+}
+"""Functions by which a role reaches past its rows, and who keeps them. A tenant's own role belongs
+to `crossdock_app`, so it could read the statements of all others' sessions and end those; and large
+objects know neither rows nor retention."""
 
 
 def role_name(role: DatabaseRole) -> str:
@@ -61,19 +78,42 @@ async def ensure_roles(admin_url: str, settings: DatabaseSettings) -> None:
         ConfigurationError: the administrator lacks the right to do it.
         DatabaseUnavailable: the database is away.
     """
+    async with administering(admin_url) as connection, connection.transaction():
+        for role in get_args(DatabaseRole):
+            await ensure_login(
+                connection,
+                role_name(role),
+                settings.password(role),
+                inherit="NOINHERIT",
+                limits=limits_of(role),
+            )
+        await _ensure_database(connection)
+
+
+@asynccontextmanager
+async def administering(admin_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """Connect as an administrator, alone at changing roles.
+
+    Raises:
+        ConfigurationError: the administrator lacks the right to do what is tried.
+        DatabaseUnavailable: the database is away.
+    """
     with translating():
         connection = await asyncpg.connect(admin_url)
         try:
             await connection.execute("SELECT pg_advisory_lock($1)", ADVISORY_LOCK)
-            for role in get_args(DatabaseRole):
-                await _ensure_role(connection, role, settings.password(role))
-            await _ensure_database(connection)
+            yield connection
         except asyncpg.InsufficientPrivilegeError as error:
             raise ConfigurationError(
                 f"The administrator of the database may not prepare its roles: {error}"
             ) from error
         finally:
             await connection.close()
+
+
+def limits_of(role: DatabaseRole) -> dict[str, str]:
+    """Return the settings that a role's sessions begin with."""
+    return {"jit": "off", "idle_in_transaction_session_timeout": "60s", **_SETTINGS[role]}
 
 
 async def missing_roles(connection: asyncpg.Connection) -> list[str]:
@@ -83,17 +123,21 @@ async def missing_roles(connection: asyncpg.Connection) -> list[str]:
     return sorted(set(names) - {row["rolname"] for row in rows})
 
 
-async def _ensure_role(
-    connection: asyncpg.Connection, role: DatabaseRole, password: str | None
+async def ensure_login(
+    connection: asyncpg.Connection,
+    name: str,
+    password: str | None,
+    *,
+    inherit: Literal["INHERIT", "NOINHERIT"],
+    limits: dict[str, str],
 ) -> None:
-    name = role_name(role)
+    """Create a role that may log in and do nothing by itself, or set its password and limits."""
     if not await connection.fetchval("SELECT true FROM pg_roles WHERE rolname = $1", name):
         await connection.execute(f"CREATE ROLE {name} NOLOGIN")
-    rights = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS NOINHERIT"
+    rights = f"LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS {inherit}"
     await connection.execute(f"ALTER ROLE {name} {rights}")
     if password is not None:
         await connection.execute(f"ALTER ROLE {name} PASSWORD '{scram_verifier(password)}'")
-    limits = {"jit": "off", "idle_in_transaction_session_timeout": "60s", **_SETTINGS[role]}
     for setting, value in limits.items():
         await connection.execute(f"ALTER ROLE {name} SET {setting} = '{value}'")
 
@@ -105,6 +149,22 @@ async def _ensure_database(connection: asyncpg.Connection) -> None:
     await connection.execute(f"REVOKE ALL ON DATABASE {database} FROM PUBLIC")
     await connection.execute(f"GRANT CONNECT ON DATABASE {database} TO {everybody}")
     await connection.execute(f"GRANT CREATE ON DATABASE {database} TO {role_name('owner')}")
+    if await connection.fetchval("SELECT rolsuper FROM pg_roles WHERE rolname = current_user"):
+        await _close_functions(connection)
+
+
+async def _close_functions(connection: asyncpg.Connection) -> None:
+    """Take from everybody the functions of `_REACHING`; they are the superuser's to close."""
+    rows = await connection.fetch(
+        "SELECT proname, oid::regprocedure::text AS signature FROM pg_proc"
+        " WHERE pronamespace = 'pg_catalog'::regnamespace AND proname = ANY ($1)",
+        list(_REACHING),
+    )
+    for row in rows:
+        await connection.execute(f"REVOKE EXECUTE ON FUNCTION {row['signature']} FROM PUBLIC")
+        keeper = _REACHING[row["proname"]]
+        if keeper is not None:
+            await connection.execute(f"GRANT EXECUTE ON FUNCTION {row['signature']} TO {keeper}")
 
 
 def scram_verifier(password: str, salt: bytes | None = None) -> str:

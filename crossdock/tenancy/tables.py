@@ -7,14 +7,16 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     Integer,
     Table,
     Text,
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
-from crossdock.db.schema import key, metadata, moment, one_of
+from crossdock.db.schema import key, metadata, moment, one_of, tenant_table
 
 tenants: Final = Table(
     "tenants",
@@ -26,8 +28,15 @@ tenants: Final = Table(
     Column("shard", Integer, nullable=False, server_default=text("0")),
     Column("version", BigInteger, nullable=False, server_default=text("1")),
     moment("created_at", now=True),
+    Column("plan", Text, nullable=False, server_default="standard"),
+    Column("quotas", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("roles_version", BigInteger, nullable=False, server_default=text("0")),
+    moment("not_before", nullable=True),
+    Column("reason", Text),
+    moment("terminate_at", nullable=True),
+    moment("blocked_until", nullable=True),
     UniqueConstraint("slug"),
-    one_of("state", "active", "suspended", "terminating", "terminated"),
+    one_of("state", "provisioning", "active", "suspended", "terminating", "terminated"),
     info={
         "tenant": "id",
         "audit": "full",
@@ -36,7 +45,17 @@ tenants: Final = Table(
         },
     },
 )
-"""One row a tenant. `crossdock_app` reads its own; operators' work goes by `maintenance`."""
+"""One row a tenant. `crossdock_app` reads its own; what operators do goes by `operator`, inside the
+tenant. `quotas` are exceptions from the plan; `not_before` ends every token made before it."""
+
+usage_days: Final = tenant_table(
+    "usage_days",
+    Column("day", Date, primary_key=True, nullable=False),
+    Column("events", BigInteger, nullable=False, server_default=text("0")),
+    Column("bytes", BigInteger, nullable=False, server_default=text("0")),
+    audit="none: counters",
+)
+"""What a tenant was sent, by the day of UTC."""
 
 home: Final = Table(
     "home",

@@ -113,6 +113,7 @@ CALLS: Final = {
 
 
 COMMANDS: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
+CHECKED: Final = ("INSERT", "UPDATE")
 
 NEW_ROWS: Final = "crossdock.new_event, crossdock.new_delivery"
 
@@ -137,15 +138,15 @@ def statements() -> list[str]:
             f"ALTER TABLE crossdock.{table} ENABLE ROW LEVEL SECURITY",
             f"ALTER TABLE crossdock.{table} FORCE ROW LEVEL SECURITY",
         ]
-    found += _bound("app", TENANT_RIGHTS, f"= {ONE}")
+    found += bound("app", TENANT_RIGHTS, f"= {ONE}")
     for role, rights in SET_RIGHTS.items():
-        found += _bound(role, rights, MANY)
+        found += bound(role, rights, MANY)
     for role, rights in ALL_RIGHTS.items():
-        found += _bound(role, rights, None)
+        found += bound(role, rights, None)
     return found
 
 
-def _bound(role: str, rights: dict[str, str], bound: str | None) -> list[str]:
+def bound(role: str, rights: dict[str, str], bound: str | None) -> list[str]:
     """Return grants of a role, and one policy a command for the rows they reach."""
     found = []
     for table, privileges in rights.items():
@@ -153,14 +154,15 @@ def _bound(role: str, rights: dict[str, str], bound: str | None) -> list[str]:
         rows = "true" if bound is None else f"{column} {bound}"
         found.append(f"GRANT {privileges} ON crossdock.{table} TO crossdock_{role}")
         found += [
-            _policy(role, table, command, rows) for command in COMMANDS if command in privileges
+            policy(role, table, command, rows) for command in COMMANDS if command in privileges
         ]
     return found
 
 
-def _policy(role: str, table: str, command: str, rows: str) -> str:
+def policy(role: str, table: str, command: str, rows: str) -> str:
+    """Return the policy of a role for one command on a table."""
     using = "" if command == "INSERT" else f" USING ({rows})"
-    check = f" WITH CHECK ({rows})" if command in {"INSERT", "UPDATE"} else ""
+    check = f" WITH CHECK ({rows})" if command in CHECKED else ""
     return (
         f"CREATE POLICY {role}_{command.lower()} ON crossdock.{table}"
         f" FOR {command} TO crossdock_{role}{using}{check}"

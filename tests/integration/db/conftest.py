@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from crossdock.config import DatabaseSettings
-from crossdock.db import Database
+from crossdock.db import Database, Databases
 from crossdock.embedded import EmbeddedPostgres
 from tests.beds.world import World
 
@@ -27,5 +27,13 @@ async def database(fresh_database: DatabaseSettings) -> AsyncIterator[Database]:
     """The same database, as the product sees it."""
     roles = ["app", "ingest", "dispatch", "maintenance", "directory"]
     opened = await Database.open(fresh_database, roles)  # type: ignore[arg-type]
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="module")
+async def databases(fresh_database: DatabaseSettings) -> AsyncIterator[Databases]:
+    """The same, as what serves tenants sees it."""
+    opened = await Databases.open(fresh_database, ["app", "maintenance"])
     yield opened
     await opened.close()

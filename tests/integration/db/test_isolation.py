@@ -71,7 +71,7 @@ async def test_the_tenant_ends_with_its_transaction(
         async with database.tenant(neighbours[number % 2].id) as conn:
             await conn.execute(select(tenants.c.id))
     assert database._app is not None
-    async with database._app.begin() as bare:
+    async with database._app._engine.connect() as bare:
         for table in READABLE:
             assert (await bare.execute(select(table.c[table.info["tenant"]]))).all() == []
         left = await bare.scalar(text("SELECT current_setting('crossdock.tenant_id', true)"))
@@ -248,7 +248,7 @@ async def test_a_role_can_do_its_work_and_no_more(
 
 
 async def test_a_process_takes_only_the_roles_it_was_opened_with(database: Database) -> None:
-    narrow = await Database.open(database._settings, ["directory"])
+    narrow = await Database.open(database.settings, ["directory"])
     with pytest.raises(ConfigurationError):
         async with narrow.tenant(fresh()):
             pytest.fail("entered")

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from crossdock import ids
-from crossdock.db import Database
+from crossdock.db import Database, Databases
 from crossdock.db.partitions import PARENTS, Partition, ensure_ahead, id_range, listed
 from crossdock.errors import DatabaseUnavailable
 from crossdock.inbound.events import Events
@@ -65,7 +65,7 @@ async def test_other_periods_fit_beside_days(database: Database) -> None:
 
 
 async def test_rows_that_came_first_move_into_their_partition(
-    world: World, database: Database
+    world: World, database: Database, databases: Databases
 ) -> None:
     one = tenant(Destination(fresh()))
     await world.add(one)
@@ -78,7 +78,7 @@ async def test_rows_that_came_first_move_into_their_partition(
     for parent, column in (("events", "id"), ("deliveries", "event_id")):
         assert await world.count(f"{parent}_rest", f"{column} = $1", early.event_id) == 0
         assert await world.count(f"{parent}_20190701", f"{column} = $1", early.event_id) == 1
-    assert (await Events(database).get(one.id, early.event_id)).body == early.message.body
+    assert (await Events(databases).get(one.id, early.event_id)).body == early.message.body
 
 
 async def test_who_waits_for_a_lock_gives_up_and_leaves_nothing_behind(

@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from crossdock.db import Database
+from crossdock.db import Database, Databases
 from crossdock.db.engine import connecting
 from crossdock.db.partitions import PARENTS, Partition, ensure_ahead, listed
 from crossdock.db.retention import DropReport, drop_before
@@ -116,10 +116,10 @@ async def test_unfinished_deliveries_and_dead_letters_outlive_their_partition(pa
     assert (report.keys, report.aliases) == (60, 60)
 
 
-async def test_every_id_of_what_is_kept_still_resolves(past: Past) -> None:
+async def test_every_id_of_what_is_kept_still_resolves(past: Past, databases: Databases) -> None:
     await past.fill()
     await past.drop()
-    events = Events(past.database)
+    events = Events(databases)
     for one in past.arrivals["dead"][:3]:
         assert (await events.get(one.tenant_id, one.event_id)).body == one.message.body
     for copy, original in past.duplicates.items():

@@ -1,0 +1,1 @@
+"""Revision 0002: people, their rights, plans, shards."""
