@@ -20,7 +20,9 @@ from crossdock.errors import ConfigurationError
 
 PREFIX: Final = "CROSSDOCK_"
 
-DatabaseRole = Literal["owner", "app", "ingest", "dispatch", "maintenance", "directory"]
+DatabaseRole = Literal[
+    "owner", "app", "ingest", "dispatch", "maintenance", "directory", "control", "operator"
+]
 WorkerRole = Literal["webhooks", "maintenance"]
 
 
@@ -37,8 +39,18 @@ class DatabaseSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     dispatch_password: str | None = None
     maintenance_password: str | None = None
     directory_password: str | None = None
+    control_password: str | None = None
+    operator_password: str | None = None
     pool_size: int = 8
-    """Connections each process keeps to each role it uses."""
+    """Connections each process keeps to each role it uses, on each shard."""
+    tenant_connections: int = 4
+    """Of those shared by all tenants, how many one of them may hold at once."""
+    acquire_timeout_s: float = 2.0
+    """How long a tenant's work waits for a connection before it is told to come again."""
+    dedicated_pool_size: int = 4
+    """Connections of a tenant of the dedicated tier, in a process."""
+    dedicated_pools: int = 32
+    """Such pools in a process; the one least recently used closes."""
 
     def password(self, role: DatabaseRole) -> str | None:
         """Return the password of a role, or `None` where the server asks for none."""
@@ -77,12 +89,16 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     max_pending: int = 10_000
     """Webhooks waiting for the broker's word in one process; over it the answer is 503."""
     publish_timeout_s: float = 5.0
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks, as CIDR, whose `X-Forwarded-For` is believed."""
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The NATS side."""
 
     roles: tuple[WorkerRole, ...] = ("webhooks", "maintenance")
+    shards: tuple[int, ...] = ()
+    """Which shards to work for; empty means all."""
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 9465
     batch_size: int = 500
@@ -113,6 +129,44 @@ class KeySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """Seals sources' secrets; only gateways hold it."""
     destinations: str | None = None
     """Seals destinations' signing secrets; gateways and workers hold it."""
+    identity: str | None = None
+    """Seals the keys that sign tokens and the seeds of second factors; only gateways hold it."""
+    mail: str | None = None
+    """Seals letters that wait to be sent, for they hold tokens; gateways and workers hold it."""
+
+
+class IdentitySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Signing up and signing in; see `docs/identity.md`. Times are in seconds."""
+
+    signup_open: bool = True
+    """Whether anybody may make a tenant of their own."""
+    signup_ttl_s: float = 86_400.0
+    invitation_ttl_s: float = 7 * 86_400.0
+    reset_ttl_s: float = 1_800.0
+    access_ttl_s: float = 600.0
+    """Life of an access token; revocations are remembered as long."""
+    refresh_idle_s: float = 14 * 86_400.0
+    refresh_absolute_s: float = 90 * 86_400.0
+    refresh_grace_s: float = 10.0
+    """How long a refresh token that was just used gives its successor once more."""
+    hash_queue: int = 16
+    """Passwords waiting to be hashed in one process; over it the answer is 503."""
+    breached_passwords: Path | None = None
+    """A sorted file of SHA-1 sums in hex, `SUM` or `SUM:count` a line: passwords nobody may use."""
+
+
+class MailSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How letters leave: by SMTP where a host is named, else into a folder."""
+
+    folder: Path | None = None
+    smtp_host: str | None = None
+    smtp_port: int = 587
+    smtp_user: str | None = None
+    smtp_password: str | None = None
+    smtp_tls: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_ca: Path | None = None
+    """Certificates to trust besides the system's."""
+    sender: str = "Crossdock <no-reply@localhost>"
 
 
 class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -134,6 +188,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     worker: WorkerSettings = WorkerSettings()
     delivery: DeliverySettings = DeliverySettings()
     keys: KeySettings = KeySettings()
+    identity: IdentitySettings = IdentitySettings()
+    mail: MailSettings = MailSettings()
     log: LogSettings = LogSettings()
 
 
@@ -153,9 +209,25 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         if name.startswith(PREFIX) and ("__" in name or name in _PLAIN):
             _graft(tree, name, text)
     try:
-        return msgspec.convert(tree, Settings, strict=False)
+        return msgspec.convert(tree, Settings, strict=False, dec_hook=read_path)
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"Settings: {error}") from error
+
+
+def read_path(kind: type, value: Any) -> Path:
+    """Return a setting that is a path from its text: msgspec's hook for what it does not know."""
+    if kind is not Path or not isinstance(value, str):
+        raise NotImplementedError
+    if not value:
+        raise ValueError("A path is never empty.")
+    return Path(value)
+
+
+def write_path(value: Any) -> str:
+    """Return a path's text: the other hook."""
+    if not isinstance(value, Path):
+        raise NotImplementedError
+    return str(value)
 
 
 def _from_file(path: str | None) -> dict[str, Any]:

@@ -3,10 +3,15 @@
     CrossdockError
     ├── ConfigurationError        settings are missing or wrong; says which and how to mend
     ├── ProcessFailed             a process that we started ended, or never became ready
+    ├── TenantMismatch            a fault of ours: work for one tenant reached for another's rows
     ├── Refused                   the caller can mend it; carries status and problem type
     │   ├── Malformed             400
     │   ├── Unauthenticated       401
+    │   │   ├── InvalidToken          a credential was sent, and it is no good (RFC 6750)
+    │   │   └── SecondFactorRequired  the password was right, a code is wanted too
     │   ├── Forbidden             403
+    │   │   ├── QuotaReached      403, the tenant has as many of these as it may
+    │   │   ├── SignupClosed      403, operators make the tenants here
     │   │   └── TenantSuspended   403, a tenant that is not active wanted to change something
     │   ├── NotFound              404, also for what belongs to another tenant
     │   ├── TimedOut              408, the request's body did not come in time
@@ -18,7 +23,9 @@
     │   └── TooManyRequests       429, with the seconds to wait
     └── Unavailable               503: a dependency is away; the caller may retry after some seconds
         ├── BrokerUnavailable
+        ├── Busy                  a bounded queue is full
         └── DatabaseUnavailable
+            └── PoolExhausted     the tenant waited too long for one of its connections
 
 A class's docstring is its default message. `gateway/errors.py` turns these into RFC 9457 problems,
 `workers/errors.py` into ack, retry or dead letter; nobody else catches them.
@@ -42,6 +49,10 @@ class ConfigurationError(CrossdockError):
 
 class ProcessFailed(CrossdockError):
     """A process that Crossdock started ended, or never became ready."""
+
+
+class TenantMismatch(CrossdockError):
+    """Work for one tenant reached for another's rows."""
 
 
 class Violation(msgspec.Struct, frozen=True):
@@ -74,11 +85,33 @@ class Unauthenticated(Refused):
     problem = "unauthenticated"
 
 
+class InvalidToken(Unauthenticated):
+    """The credentials are missing, unknown, expired or revoked."""
+
+
+class SecondFactorRequired(Unauthenticated):
+    """This account asks for a code of its second factor, too."""
+
+    problem = "second-factor-required"
+
+
 class Forbidden(Refused):
     """These credentials do not permit that."""
 
     status = 403
     problem = "forbidden"
+
+
+class QuotaReached(Forbidden):
+    """This tenant has as many of these as its plan allows."""
+
+    problem = "quota-reached"
+
+
+class SignupClosed(Forbidden):
+    """Signing up is closed here; ask whoever runs this installation for an account."""
+
+    problem = "signup-closed"
 
 
 class TenantSuspended(Forbidden):
@@ -167,3 +200,13 @@ class BrokerUnavailable(Unavailable):
 
 class DatabaseUnavailable(Unavailable):
     """The database is away for the moment."""
+
+
+class PoolExhausted(DatabaseUnavailable):
+    """All connections that this tenant may use are busy."""
+
+
+class Busy(Unavailable):
+    """Too much of this is going on at the moment."""
+
+    problem = "busy"

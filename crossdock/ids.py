@@ -12,7 +12,27 @@ from uuid import UUID
 from crossdock import native
 from crossdock.errors import NotFound
 
-Kind = Literal["evt", "dst", "src", "dlv", "att", "ten", "usr", "key", "con", "syn", "job", "rpl"]
+Kind = Literal[
+    "alt",
+    "att",
+    "aud",
+    "con",
+    "dlv",
+    "dst",
+    "evt",
+    "inv",
+    "job",
+    "key",
+    "mal",
+    "rol",
+    "rpl",
+    "ses",
+    "src",
+    "sup",
+    "syn",
+    "ten",
+    "usr",
+]
 
 EPOCH_MS_SHIFT: Final = 80
 """A UUIDv7 keeps its unix milliseconds above this bit."""

@@ -42,21 +42,7 @@ class Sealer:
         Raises:
             ConfigurationError: there is no key, or it isn't 32 bytes in base64.
         """
-        if not text:
-            raise ConfigurationError(
-                f"{setting} is not set: give it {KEY_BYTES} random bytes in base64, for example "
-                f"from `openssl rand -base64 {KEY_BYTES}`."
-            )
-        try:
-            key = b64decode(text, validate=True)
-        except (NotBase64, ValueError):
-            # Not chained: the original error may quote its input.
-            raise ConfigurationError(f"{setting} is not valid base64.") from None
-        if len(key) != KEY_BYTES:
-            raise ConfigurationError(
-                f"{setting} holds {len(key)} bytes; AES-256 needs {KEY_BYTES}, in base64."
-            )
-        return cls(key)
+        return cls(key_from_text(text, setting=setting))
 
     def seal(self, plaintext: bytes, *, context: bytes) -> bytes:
         """Return `plaintext` sealed; only the same key and context open it."""
@@ -82,3 +68,26 @@ class Sealer:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("A sealer stays in the process that was given its key.")
+
+
+def key_from_text(text: str | None, *, setting: str) -> bytes:
+    """Return the 32 bytes of a base64 key; `setting` is the name to use in errors.
+
+    Raises:
+        ConfigurationError: there is no key, or it isn't 32 bytes in base64.
+    """
+    if not text:
+        raise ConfigurationError(
+            f"{setting} is not set: give it {KEY_BYTES} random bytes in base64, for example "
+            f"from `openssl rand -base64 {KEY_BYTES}`."
+        )
+    try:
+        key = b64decode(text, validate=True)
+    except (NotBase64, ValueError):
+        # Not chained: the original error may quote its input.
+        raise ConfigurationError(f"{setting} is not valid base64.") from None
+    if len(key) != KEY_BYTES:
+        raise ConfigurationError(
+            f"{setting} holds {len(key)} bytes; AES-256 needs {KEY_BYTES}, in base64."
+        )
+    return key

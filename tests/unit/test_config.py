@@ -29,9 +29,18 @@ def test_lists_are_separated_by_commas() -> None:
     assert config.load({"CROSSDOCK_DELIVERY__ALLOWED_PORTS": ""}).delivery.allowed_ports == ()
 
 
+def test_a_path_is_read_from_its_text(tmp_path: Path) -> None:
+    settings = config.load({"CROSSDOCK_NATS__TLS_CA": "/etc/ca.pem"})
+    assert settings.nats.tls_ca == Path("/etc/ca.pem")
+    file = tmp_path / "crossdock.toml"
+    file.write_text('[mail]\nfolder = "letters"\n')
+    assert config.load({"CROSSDOCK_CONFIG": str(file)}).mail.folder == Path("letters")
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
+        ("CROSSDOCK_NATS__TLS_CA", ""),
         ("CROSSDOCK_GATEWAY__PROT", "1"),
         ("CROSSDOCK_GATWAY__PORT", "1"),
         ("CROSSDOCK_GATEWAY__PORT", "many"),

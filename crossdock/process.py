@@ -1,4 +1,4 @@
-"""One gateway process, tied to its parent."""
+"""One process among others: tied to its parent, and polite to its neighbours."""
 
 import ctypes
 import multiprocessing
@@ -11,10 +11,11 @@ from typing import Final
 
 PR_SET_PDEATHSIG: Final = 1
 LOOK_EVERY_S: Final = 1.0
+LEAST_URGENT: Final = 19
 
 
-def die_with_parent() -> None:
-    """Get SIGTERM, and so drain and end, when the parent ends in whatever way.
+def die_with_parent(number: signal.Signals = signal.SIGTERM) -> None:
+    """Get a signal, by default to drain and end, when the parent ends in whatever way.
 
     A killed server must leave no orphans behind. Linux has a signal for it (prctl(2),
     PR_SET_PDEATHSIG); elsewhere a thread looks who the parent is.
@@ -22,11 +23,11 @@ def die_with_parent() -> None:
     server = multiprocessing.parent_process()
     parent = os.getppid() if server is None or server.pid is None else server.pid
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
     else:
-        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+        threading.Thread(target=_watch, args=(parent, number), daemon=True).start()
     if os.getppid() != parent:  # it ended before that
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
 
 
 def take_turns() -> None:
@@ -42,8 +43,19 @@ def take_turns() -> None:
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
-def _watch(parent: int) -> None:
+def step_back() -> None:
+    """Take what processor time the others leave, and never throw one of them out.
+
+    Nice 19 under SCHED_BATCH, and not SCHED_IDLE: where everybody is busy all the time, that would
+    leave it 3 parts of 1,024, and whoever waits for an eighth of a second of work, a minute.
+    """
+    take_turns()
+    with suppress(OSError):
+        os.nice(LEAST_URGENT)
+
+
+def _watch(parent: int, number: signal.Signals) -> None:
     never = threading.Event()
     while os.getppid() == parent:
         never.wait(LOOK_EVERY_S)
-    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), number)
