@@ -11,17 +11,26 @@ from typing import Final, Literal, Self
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from crossdock import context
 from crossdock.config import DatabaseRole, DatabaseSettings
+from crossdock.db.budget import Budget
 from crossdock.db.engine import ACQUIRE_TIMEOUT_S, connecting, engine_of, pool_of
 from crossdock.db.failures import translating
+from crossdock.db.tenant_pool import TenantPool, entering
 from crossdock.errors import ConfigurationError
 
-_ENTER: Final = text("SELECT crossdock.enter(:tenant)")
-
-_POOLS: Final = frozenset({"ingest", "dispatch", "maintenance", "directory"})
+_POOLS: Final = frozenset(
+    {
+        "ingest",
+        "dispatch",
+        "maintenance",
+        "directory",
+        "control",
+        "operator",
+    }
+)
 
 
 class Database:
@@ -32,25 +41,33 @@ class Database:
     """
 
     def __init__(
-        self, settings: DatabaseSettings, app: AsyncEngine | None, pools: dict[str, asyncpg.Pool]
+        self,
+        settings: DatabaseSettings,
+        number: int,
+        app: TenantPool | None,
+        pools: dict[str, asyncpg.Pool],
     ) -> None:
-        self._settings = settings
+        self.settings: Final = settings
+        self.number: Final = number
+        """Which shard it is."""
         self._app = app
         self._pools = pools
 
     @classmethod
-    async def open(cls, settings: DatabaseSettings, roles: Collection[DatabaseRole]) -> Self:
-        """Return a database for these roles. It may be away: nothing connects yet."""
-        app = engine_of(settings, "app") if "app" in roles else None
+    async def open(
+        cls, settings: DatabaseSettings, roles: Collection[DatabaseRole], *, number: int = 0
+    ) -> Self:
+        """Return a shard's database for these roles. It may be away: nothing connects yet."""
+        app = _shared_pool(settings, number) if "app" in roles else None
         pools: dict[str, asyncpg.Pool] = {
             role: await pool_of(settings, role) for role in roles if role in _POOLS
         }
-        return cls(settings, app, pools)
+        return cls(settings, number, app, pools)
 
     async def close(self) -> None:
         """Close all connections; what is running is rolled back."""
         if self._app is not None:
-            await self._app.dispose()
+            await self._app.close()
         for pool in self._pools.values():
             pool.terminate()
 
@@ -60,53 +77,84 @@ class Database:
 
         Raises:
             NotFound: there is no such tenant on this shard.
+            PoolExhausted: the tenant waited too long for one of its connections.
             DatabaseUnavailable: the database is away.
+            TenantMismatch: this is the work of another tenant.
         """
+        context.check(tenant_id)
         if self._app is None:
             raise _unopened("app")
-        with translating():
-            async with self._app.begin() as connection:
-                await connection.execute(_ENTER, {"tenant": tenant_id})
-                yield connection
+        async with self._app.enter(tenant_id) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def operator(self, tenant_id: UUID) -> AsyncIterator[asyncpg.Connection]:
+        """Enter one tenant as an operator: a transaction that may change how it is kept.
+
+        Raises:
+            NotFound: there is no such tenant on this shard.
+            DatabaseUnavailable: the database is away.
+        """
+        async with self.transaction("operator", entering(tenant_id)) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def founding(self, tenant_id: UUID) -> AsyncIterator[asyncpg.Connection]:
+        """Enter a tenant as an operator who makes it: it need not be there yet.
+
+        Raises:
+            NotFound: it is another shard's.
+            DatabaseUnavailable: the database is away.
+        """
+        # As `entering` does it: by `hex`, so that the text holds nothing but digits.
+        begin = f"BEGIN; SELECT crossdock.enter_new('{tenant_id.bytes.hex()}')"
+        async with self.transaction("operator", begin) as connection:
+            yield connection
 
     @asynccontextmanager
     async def batch(
         self, role: Literal["ingest", "dispatch"], tenant_ids: Collection[UUID]
     ) -> AsyncIterator[asyncpg.Connection]:
         """Enter the tenants of a batch: one transaction that sees their rows and no others."""
-        async with self._transaction(role, _begin(tenant_ids)) as connection:
+        async with self.transaction(role, _begin(tenant_ids)) as connection:
             yield connection
 
     @asynccontextmanager
     async def queue(self) -> AsyncIterator[asyncpg.Connection]:
         """Begin a transaction that sees the deliveries of all tenants, to claim and finish them."""
-        async with self._transaction("dispatch") as connection:
+        async with self.transaction("dispatch") as connection:
             yield connection
 
     @asynccontextmanager
     async def maintenance(self) -> AsyncIterator[asyncpg.Connection]:
         """Begin a transaction of the maintenance role: tenants, retention, the outbox."""
-        async with self._transaction("maintenance") as connection:
+        async with self.transaction("maintenance") as connection:
             yield connection
 
     @asynccontextmanager
     async def directory(self) -> AsyncIterator[asyncpg.Connection]:
         """Begin a transaction that reads the sources and states of all tenants."""
-        async with self._transaction("directory") as connection:
+        async with self.transaction("directory") as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def control(self) -> AsyncIterator[asyncpg.Connection]:
+        """Begin a transaction on the control tables; only shard 0's are the true ones."""
+        async with self.transaction("control") as connection:
             yield connection
 
     @asynccontextmanager
     async def session(self, role: DatabaseRole) -> AsyncIterator[asyncpg.Connection]:
         """Open a connection of one's own, in no transaction: to listen, or to change partitions."""
         with translating():
-            connection = await asyncpg.connect(**connecting(self._settings, role))
+            connection = await asyncpg.connect(**connecting(self.settings, role))
             try:
                 yield connection
             finally:
                 await connection.close(timeout=ACQUIRE_TIMEOUT_S)
 
     @asynccontextmanager
-    async def _transaction(
+    async def transaction(
         self, role: DatabaseRole, begin: str = "BEGIN"
     ) -> AsyncIterator[asyncpg.Connection]:
         """Begin a transaction with the first words it needs; commit at a clean exit."""
@@ -128,6 +176,16 @@ class Database:
                     if not connection.is_closed():
                         await connection.execute("ROLLBACK")
                     raise
+
+
+def _shared_pool(settings: DatabaseSettings, number: int) -> TenantPool:
+    budget = Budget(
+        str(number),
+        total=settings.pool_size,
+        each=settings.tenant_connections,
+        timeout_s=settings.acquire_timeout_s,
+    )
+    return TenantPool(engine_of(settings, "app", isolation_level="AUTOCOMMIT"), budget)
 
 
 def _unopened(role: DatabaseRole) -> ConfigurationError:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import asyncpg
+import msgspec
 from sqlalchemy import event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -20,24 +21,39 @@ COMMAND_TIMEOUT_S: Final = 45.0
 """Beyond every statement timeout but maintenance's: only a server that has stopped gets here."""
 
 
-def connecting(settings: DatabaseSettings, role: DatabaseRole) -> dict[str, Any]:
-    """Return the arguments with which asyncpg connects as a role."""
+class Login(msgspec.Struct, frozen=True):
+    """Who connects, where that is not one of the roles that every process knows."""
+
+    name: str
+    password: str | None = None
+
+
+def connecting(
+    settings: DatabaseSettings, role: DatabaseRole, login: Login | None = None
+) -> dict[str, Any]:
+    """Return the arguments with which asyncpg connects as a role, or as a login in its place."""
+    login = login or Login(role_name(role), settings.password(role))
     return {
         "dsn": settings.url,
-        "user": role_name(role),
-        "password": settings.password(role),
+        "user": login.name,
+        "password": login.password,
         "timeout": CONNECT_TIMEOUT_S,
         "command_timeout": None if role in {"owner", "maintenance"} else COMMAND_TIMEOUT_S,
-        "server_settings": {"application_name": role_name(role)},
+        "server_settings": {"application_name": login.name},
     }
 
 
 def engine_of(
-    settings: DatabaseSettings, role: DatabaseRole, *, size: int | None = None
+    settings: DatabaseSettings,
+    role: DatabaseRole,
+    *,
+    size: int | None = None,
+    login: Login | None = None,
+    **options: Any,
 ) -> AsyncEngine:
     """Return a pool of SQLAlchemy connections as a role; it connects when first used."""
     connect: Callable[[], Awaitable[asyncpg.Connection]] = lambda: asyncpg.connect(  # noqa: E731
-        **connecting(settings, role)
+        **connecting(settings, role, login)
     )
     engine = create_async_engine(
         "postgresql+asyncpg://",
@@ -47,6 +63,7 @@ def engine_of(
         pool_timeout=ACQUIRE_TIMEOUT_S,
         pool_reset_on_return="rollback",
         hide_parameters=True,  # an error's text goes to the log; bodies and secrets do not
+        **options,
     )
     event.listen(engine.sync_engine, "checkout", _refuse_lost)
     return engine

@@ -1,0 +1,1 @@
+"""Shards: the databases that tenants live on, and which tenant lives where."""
