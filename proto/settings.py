@@ -1,11 +1,25 @@
-"""Settings that travel by key-value watch: a version each, and the highest one wins."""
+"""Settings that travel by key-value watch: a version each, and the highest one wins.
 
-from typing import Final, Literal
+| key | value |
+| --- | --- |
+| SHA-256 of an ingest token, in hex | `SourceSettings` |
+| `tenant.` and the tenant's id in hex | `TenantSettings` |
+| `session.` and the session's id in hex | `Revoked` |
+| `user.` and the user's id in hex | `UserSettings` |
+| `beat` | `Beat` |
+"""
+
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
 BEAT_KEY: Final = "beat"
-"""The one key of the bucket that is no token: a `Beat`."""
+TENANT: Final = "tenant."
+SESSION: Final = "session."
+USER: Final = "user."
+"""How the keys of these begin; their ids follow in hex."""
+
+TenantState = Literal["provisioning", "active", "suspended", "terminating", "terminated"]
 
 
 class SealedSecret(msgspec.Struct, frozen=True):
@@ -34,12 +48,51 @@ class SourceSettings(msgspec.Struct, tag="source.v1", frozen=True):
     tenant_id: bytes
     source_id: bytes
     shard: int = 0
-    tenant_state: Literal["active", "suspended", "terminating", "terminated"] = "active"
+    tenant_state: TenantState = "active"
     source_state: Literal["active", "paused", "disabled", "deleted"] = "active"
     recipe: bytes = b"{}"
     """The recipe of `crossdock.native.Source` as JSON, without its secrets."""
     secrets: tuple[SealedSecret, ...] = ()
     max_body_bytes: int = 0
+    blocked_until: float = 0.0
+    """Unix seconds until which the tenant's daily quota is used up; 0 while there is some left."""
+
+
+class TenantSettings(msgspec.Struct, tag="tenant.v1", frozen=True):
+    """What a gateway must know of one tenant to judge a request without asking anybody."""
+
+    version: int
+    """Grows with every change of the tenant or of its roles; readers keep the highest."""
+    tenant_id: bytes
+    shard: int = 0
+    state: TenantState = "active"
+    plan: str = "standard"
+    quotas: dict[str, int] = {}
+    """Limits of its own in place of its plan's, by the quota's name."""
+    not_before: float = 0.0
+    """Unix seconds; an access token that was issued before is worth nothing."""
+    blocked_until: float = 0.0
+    """As in `SourceSettings`."""
+    roles: dict[str, tuple[str, ...]] = {}
+    """The tenant's own roles, each with all of its permissions, inherited ones included."""
+
+
+class Revoked(msgspec.Struct, tag="session.v1", frozen=True):
+    """A session, or an operator's access to a tenant, that ended before its access tokens do."""
+
+    version: int
+    until: float
+    """Unix seconds when the last of its access tokens has expired, and nobody need remember."""
+
+
+class UserSettings(msgspec.Struct, tag="user.v1", frozen=True):
+    """A user whose access tokens of before a moment are worth nothing."""
+
+    version: int
+    not_before: float
+    """Unix seconds."""
+    until: float
+    """As in `Revoked`."""
 
 
 class Beat(msgspec.Struct, tag="beat.v1", frozen=True):
@@ -57,8 +110,11 @@ class Beat(msgspec.Struct, tag="beat.v1", frozen=True):
 
 
 FOREVER: Final = 2**63 - 1
-"""The version of a deleted source: nothing comes after it, for a token is never given twice."""
+"""The version of what is gone: nothing comes after it, for no token and no id is given twice."""
+
+Snapshot: TypeAlias = SourceSettings | TenantSettings | Revoked | UserSettings
+"""What a bucket holds beside the beat."""
 
 encoder: Final = msgspec.msgpack.Encoder()
-decoder: Final = msgspec.msgpack.Decoder(SourceSettings)
+decoder: Final = msgspec.msgpack.Decoder(Snapshot)
 beat_decoder: Final = msgspec.msgpack.Decoder(Beat)

@@ -11,11 +11,13 @@ EVENTS_STREAM: Final = "EVENTS"
 POISON_STREAM: Final = "POISON"
 """Messages of INGEST that could not be decoded or break a data rule, each with its reason."""
 
-SOURCES_BUCKET: Final = "SOURCES"
-"""Key-value bucket: SHA-256 of an ingest token (hex) -> `proto.settings.SourceSettings`."""
+OLD_CONSUMER: Final = "persist"
+"""The one consumer of INGEST before there were shards; a work queue can't have it beside others."""
 
-PERSIST_CONSUMER: Final = "persist"
-"""Durable pull consumer of INGEST, shared by all `webhooks` workers."""
+OLD_BUCKET: Final = "SOURCES"
+"""Where all sources' settings were before that; nobody writes it any more."""
+
+_SETTINGS: Final = "SETTINGS_"
 
 INGEST_SUBJECTS: Final = "ingest.*"
 EVENTS_SUBJECTS: Final = "events.>"
@@ -28,6 +30,22 @@ _SAFE: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0
 def ingest(shard: int) -> str:
     """Return the subject on which gateways publish for the tenants of one shard."""
     return f"ingest.{shard}"
+
+
+def persist_consumer(shard: int) -> str:
+    """Return the durable pull consumer of INGEST that all workers of a shard share."""
+    return f"persist-{shard}"
+
+
+def settings_bucket(shard: int) -> str:
+    """Return the key-value bucket of a shard's settings; `proto.settings` says what is in it."""
+    return f"{_SETTINGS}{shard}"
+
+
+def shard_of_settings(bucket: str) -> int | None:
+    """Return the shard whose settings are in a bucket, or `None` for a bucket of another kind."""
+    number = bucket.removeprefix(_SETTINGS)
+    return int(number) if number != bucket and number.isdecimal() else None
 
 
 def event(tenant: str, source: str, event_type: str) -> str:

@@ -8,6 +8,7 @@ from the last revision seen. See `docs/decisions/` for the measurements.
 """
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, NoReturn, TypeVar
@@ -42,6 +43,8 @@ FORGET_AFTER_S: Final = 5.0
 """When the server drops a consumer that lost its watcher."""
 WRONG_REVISION: Final = (10071, 10164)
 
+_KV: Final = "KV_"
+
 Answer = TypeVar("Answer")
 
 log = structlog.get_logger(__name__)
@@ -63,6 +66,19 @@ class BucketState(msgspec.Struct, frozen=True):
     last_revision: int
 
 
+async def buckets(bus: Bus) -> list[str]:
+    """Return the names of all buckets there are.
+
+    Raises:
+        BrokerUnavailable: the broker did not answer.
+    """
+    found: list[str] = []
+    with as_unavailable():
+        while page := await _answer(bus.jetstream(REQUEST_TIMEOUT_S).streams_info(len(found))):
+            found += [str(info.config.name) for info in page]
+    return [name.removeprefix(_KV) for name in found if name.startswith(_KV)]
+
+
 class WrongRevisionError(Exception):
     """The key has changed since it was read."""
 
@@ -72,7 +88,7 @@ class Bucket:
 
     def __init__(self, bus: Bus, name: str) -> None:
         self.client: Final = bus.client
-        self.stream: Final = f"KV_{name}"
+        self.stream: Final = f"{_KV}{name}"
         self.prefix: Final = f"$KV.{name}."
         self.js: Final = bus.jetstream(REQUEST_TIMEOUT_S)
 
@@ -115,20 +131,30 @@ class Bucket:
             return None
         return Entry(key=key, value=found.data, revision=found.seq)
 
-    async def put(self, key: str, value: bytes, *, after: int | None = None) -> int:
+    async def put(
+        self, key: str, value: bytes, *, after: int | None = None, ttl_s: float | None = None
+    ) -> int:
         """Store a value and return its revision, once the broker has it.
 
-        `after` is the revision that must be the key's last one (0: none), or the value is refused.
+        Args:
+            key: whose value.
+            value: what.
+            after: the revision that must be the key's last one (0: none), or the value is refused.
+            ttl_s: after so many seconds the broker drops it, and tells no watch.
 
         Raises:
             WrongRevisionError: the key has another revision than `after`.
         """
-        headers = None if after is None else {"Nats-Expected-Last-Subject-Sequence": str(after)}
+        headers = {}
+        if after is not None:
+            headers["Nats-Expected-Last-Subject-Sequence"] = str(after)
+        if ttl_s is not None:
+            headers["Nats-TTL"] = f"{math.ceil(ttl_s)}s"
         with as_unavailable():
             try:
                 ack = await _answer(
                     self.js.publish(
-                        self.prefix + key, value, timeout=PUT_TIMEOUT_S, headers=headers
+                        self.prefix + key, value, timeout=PUT_TIMEOUT_S, headers=headers or None
                     )
                 )
             except APIError as error:

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -89,10 +90,11 @@ def declared(settings: NatsSettings) -> tuple[StreamConfig, ...]:
     )
 
 
-def persist_consumer() -> ConsumerConfig:
-    """Return the consumer that all `webhooks` workers share."""
+def persist_consumer(shard: int) -> ConsumerConfig:
+    """Return the consumer that all `webhooks` workers of a shard share."""
     return ConsumerConfig(
-        durable_name=subjects.PERSIST_CONSUMER,
+        durable_name=subjects.persist_consumer(shard),
+        filter_subject=subjects.ingest(shard),
         ack_policy=AckPolicy.EXPLICIT,
         ack_wait=ACK_WAIT_S,
         max_ack_pending=MAX_ACK_PENDING,
@@ -101,7 +103,7 @@ def persist_consumer() -> ConsumerConfig:
 
 
 async def ensure_streams(bus: Bus) -> None:
-    """Create or mend every stream, the settings' bucket and the workers' consumer.
+    """Create or mend every stream.
 
     Any number of processes may do so at once. What differs from the declaration is updated, unless
     only a new stream could have it.
@@ -115,9 +117,25 @@ async def ensure_streams(bus: Bus) -> None:
     with as_unavailable():
         for stream in declared(bus.settings):
             await _ensure(jetstream, stream)
-        await _ensure_consumer(jetstream, persist_consumer())
-    sources = Bucket(bus, subjects.SOURCES_BUCKET)
-    await sources.ensure(replicas=bus.settings.replicas)
+
+
+async def ensure_shard(bus: Bus, shard: int) -> None:
+    """Create or mend what a shard's workers need: their consumer, and the bucket of its settings.
+
+    What there was before there were shards goes first. A work queue refuses any consumer beside
+    that of all subjects; what it had handed out and not seen acknowledged comes again by the new
+    ones, and the ledger knows what was stored. Gateways of that release ask PostgreSQL instead of
+    the bucket.
+
+    Raises:
+        ConfigurationError: NATS refuses it.
+        BrokerUnavailable: the server did not answer, or there are no streams yet.
+    """
+    jetstream = bus.jetstream()
+    with as_unavailable():
+        await _retire(jetstream)
+        await _ensure_consumer(jetstream, persist_consumer(shard))
+    await Bucket(bus, subjects.settings_bucket(shard)).ensure(replicas=bus.settings.replicas)
 
 
 async def wait_for_streams(bus: Bus) -> None:
@@ -173,6 +191,16 @@ async def _ensure(jetstream: JetStreamContext, wanted: StreamConfig) -> None:
         merged = found.evolve(**{field: getattr(wanted, field) for field in differing})
         await _told(f"stream {name}", jetstream.update_stream(merged))
         log.info("stream_updated", stream=name, fields=sorted(differing))
+
+
+async def _retire(jetstream: JetStreamContext) -> None:
+    """Delete the consumer and the bucket of an earlier release, if they are there."""
+    with suppress(NotFoundError):
+        await jetstream.delete_consumer(subjects.INGEST_STREAM, subjects.OLD_CONSUMER)
+        log.info("consumer_retired", consumer=subjects.OLD_CONSUMER)
+    with suppress(NotFoundError):
+        await jetstream.delete_stream(f"KV_{subjects.OLD_BUCKET}")
+        log.info("bucket_retired", bucket=subjects.OLD_BUCKET)
 
 
 async def _ensure_consumer(jetstream: JetStreamContext, wanted: ConsumerConfig) -> None:

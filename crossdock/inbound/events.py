@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from crossdock.db import Database
+from crossdock.db import Databases
 from crossdock.errors import NotFound
 from crossdock.inbound import store
 from crossdock.inbound.model import Event, EventFilter, EventSummary
@@ -12,7 +12,7 @@ from crossdock.paging import Slice, Window
 class Events:
     """Lists and shows a tenant's events."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Databases) -> None:
         self._database = database
 
     async def page(

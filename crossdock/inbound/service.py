@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from crossdock import ids, merge_patch, native
-from crossdock.db import Database
+from crossdock.db import Databases
 from crossdock.errors import Conflict, NotFound
 from crossdock.inbound import rules, sealing, store
 from crossdock.inbound.model import OpenedSource, Scheme, Source, SourceEdit, SourceState
@@ -21,6 +21,7 @@ from crossdock.paging import Slice, Window
 from crossdock.secrets import rules as rotation
 from crossdock.secrets.model import SealedSecret
 from crossdock.secrets.seal import Sealer
+from crossdock.tenancy import quotas
 from crossdock.validation import convert
 
 
@@ -29,7 +30,7 @@ class Sources:
 
     def __init__(
         self,
-        database: Database,
+        database: Databases,
         sealer: Sealer,
         *,
         max_body_bytes: int,
@@ -54,6 +55,7 @@ class Sources:
         Raises:
             Invalid: the recipe and the secrets are nothing to verify by.
             Conflict: another source has that name.
+            QuotaReached: the tenant has as many sources as it may.
         """
         now = self._clock()
         source_id = ids.new(now.timestamp())
@@ -79,6 +81,7 @@ class Sources:
             updated_at=now,
         )
         async with self._database.tenant(tenant_id) as conn:
+            await quotas.take(conn, tenant_id, "sources")
             if not await store.add_source(conn, source):
                 raise Conflict("Another source has that name.")
             await outbox.add(conn, tenant_id, "source", str(source_id))

@@ -1,47 +1,97 @@
 """Snapshots as the database has them now: one way to read them, for drainers and for gateways."""
 
-from collections.abc import AsyncIterator, Collection, Iterable
-from typing import Final
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Final, TypeVar
 from uuid import UUID
 
-from crossdock.inbound.snapshots import Snapshots, snapshots
-from crossdock.outbox import store
+from crossdock.outbox import snapshots, store
+from crossdock.outbox.snapshots import Snapshots
 from crossdock.outbox.store import Change, Connection
 
 PAGE: Final = 2000
+NIL: Final = UUID(int=0)
+
+One = TypeVar("One")
 
 
-async def of_changes(connection: Connection, changes: Iterable[Change]) -> Snapshots:
+async def of_changes(connection: Connection, changes: Iterable[Change], keep_s: float) -> Snapshots:
     """Return the snapshots of all that these changes are about.
 
     They are read after the changes were, so each is as new as its change or newer.
+
+    Args:
+        connection: a role that sees all tenants.
+        changes: what changed.
+        keep_s: how long a revocation is remembered: see `kept`.
     """
-    keys: dict[str, set[str]] = {topic: set() for topic in store.TOPICS}
+    keys: dict[str, set[tuple[UUID, str]]] = {topic: set() for topic in store.TOPICS}
     for change in changes:
-        keys[change.topic].add(change.key)
+        keys[change.topic].add((change.tenant_id, change.key))
     found: Snapshots = {}
     if keys["token"]:
-        found |= await of_tokens(connection, keys["token"])
-    if keys["source"] or keys["tenant"]:
-        sources, tenants = set(map(UUID, keys["source"])), set(map(UUID, keys["tenant"]))
-        found |= snapshots(await store.sources_by_id(connection, sources, tenants))
+        found |= await of_tokens(connection, {key for _, key in keys["token"]})
+    tenants = {UUID(key) for _, key in keys["tenant"]}
+    if keys["source"] or tenants:
+        sources = {UUID(key) for _, key in keys["source"]}
+        found |= snapshots.sources(await store.sources_by_id(connection, sources, tenants))
+    if tenants:
+        found |= await of_tenants(connection, tenants)
+    for some in pages(_by_id(keys["session"])):
+        found |= snapshots.sessions(await store.sessions(connection, some, keep_s))
+    for some in pages(_by_id(keys["user"])):
+        found |= snapshots.users(await store.users(connection, some, keep_s))
     return found
 
 
-async def of_tokens(connection: Connection, digests: Collection[str]) -> Snapshots:
+def kept(access_ttl_s: float) -> float:
+    """Return for how many seconds a revocation is remembered, where access tokens live so long."""
+    return access_ttl_s + store.SLACK_S
+
+
+async def of_keys(connection: Connection, keys: Collection[str]) -> Snapshots:
+    """Return the snapshots of sources and tenants by the bucket's keys; some may be gone."""
+    found = await of_tokens(connection, filter(snapshots.is_token, keys))
+    tenants = {tenant for key in keys if (tenant := snapshots.tenant_of(key)) is not None}
+    return found | await of_tenants(connection, tenants)
+
+
+async def of_tokens(connection: Connection, digests: Iterable[str]) -> Snapshots:
     """Return the snapshots of these tokens, by digest in hex; some may be gone."""
     found: Snapshots = {}
-    wanted = sorted(digests)
-    for first in range(0, len(wanted), PAGE):
-        some = wanted[first : first + PAGE]
+    for some in pages(sorted(digests)):
         rows = await store.sources_by_token(connection, list(map(bytes.fromhex, some)))
-        found |= snapshots(rows, also=some)
+        found |= snapshots.sources(rows, also=some)
     return found
 
 
-async def of_all(connection: Connection) -> AsyncIterator[Snapshots]:
-    """Yield the snapshots of all sources there are, page by page."""
-    after = b""
-    while rows := await store.sources_after(connection, after, PAGE):
-        yield snapshots(rows)
-        after = rows[-1]["token_hash"]
+async def of_tenants(connection: Connection, tenant_ids: Collection[UUID]) -> Snapshots:
+    """Return the snapshots of these tenants; some may be gone."""
+    found: Snapshots = {}
+    for some in pages(tenant_ids):
+        found |= snapshots.tenants(await store.tenants_by_id(connection, some), also=some)
+    return found
+
+
+async def of_all(connection: Connection, keep_s: float) -> AsyncIterator[Snapshots]:
+    """Yield the snapshots of all that there is, page by page."""
+    digest = b""
+    while rows := await store.sources_after(connection, digest, PAGE):
+        yield snapshots.sources(rows)
+        digest = rows[-1]["token_hash"]
+    tenant = NIL
+    while rows := await store.tenants_after(connection, tenant, PAGE):
+        yield snapshots.tenants(rows)
+        tenant = rows[-1]["id"]
+    yield await of_changes(connection, await store.revoked_within(connection, keep_s), keep_s)
+
+
+def pages(all_of_them: Iterable[One]) -> Iterator[Sequence[One]]:
+    """Cut into parts that one statement takes."""
+    rest = iter(all_of_them)
+    while some := list(islice(rest, PAGE)):
+        yield some
+
+
+def _by_id(keys: Iterable[tuple[UUID, str]]) -> list[tuple[UUID, UUID]]:
+    return [(tenant, UUID(key)) for tenant, key in keys]

@@ -1,5 +1,6 @@
 """What the bucket holds, as a drainer sees it: versions and revisions, no settings."""
 
+import math
 import time
 from typing import Final
 
@@ -7,15 +8,18 @@ import msgspec
 
 from crossdock.bus.kv import Bucket, Entry, Watch, WrongRevisionError
 from crossdock.errors import BrokerUnavailable
-from proto.settings import BEAT_KEY, FOREVER, SourceSettings, encoder
+from crossdock.outbox.snapshots import is_token, tenant_of
+from crossdock.outbox.store import SLACK_S
+from proto.settings import BEAT_KEY, FOREVER, Revoked, Snapshot, UserSettings, encoder
 
 ATTEMPTS: Final = 5
 
 
-class Versioned(msgspec.Struct, tag="source.v1", frozen=True):
-    """The part of a snapshot that says which of two is newer."""
+class Versioned(msgspec.Struct, frozen=True):
+    """The part of a snapshot that says which of two is newer, and for how long it matters."""
 
     version: int
+    until: float = math.inf
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -23,6 +27,7 @@ class Known(msgspec.Struct, frozen=True):
 
     version: int
     revision: int
+    until: float = math.inf
 
 
 _versioned: Final = msgspec.msgpack.Decoder(Versioned)
@@ -49,30 +54,40 @@ class Mirror:
         return {key for key, version in versions.items() if self._version(key) < version}
 
     def strangers(self, versions: dict[str, int]) -> set[str]:
-        """Return the keys of the bucket that no source has, and that do not say so yet."""
+        """Return the keys that no source and no tenant has, and that do not say so yet."""
         return {
             key
             for key, known in self._known.items()
-            if key not in versions and known.version != FOREVER
+            if key not in versions
+            and known.version != FOREVER
+            and (is_token(key) or tenant_of(key) is not None)
         }
 
-    async def publish(self, key: str, settings: SourceSettings) -> None:
+    def forget_ended(self, now: float) -> None:
+        """Drop revocations that the broker has dropped by now; `now` is in unix seconds."""
+        ended = [key for key, known in self._known.items() if known.until < now]
+        for key in ended:
+            del self._known[key]
+
+    async def publish(self, key: str, snapshot: Snapshot) -> None:
         """Put a snapshot, unless the bucket has it or a newer one.
 
         The put names the revision it replaces, so that of two drainers the one with the older
         snapshot never has the last word, however long it was stopped in between.
         """
-        value = encoder.encode(settings)
+        value = encoder.encode(snapshot)
+        until = snapshot.until if isinstance(snapshot, Revoked | UserSettings) else math.inf
         for _ in range(ATTEMPTS):
-            if self._version(key) >= settings.version:
+            if self._version(key) >= snapshot.version:
                 return
             known = self._known.get(key)
+            after = known.revision if known else 0
             try:
-                revision = await self._bucket.put(key, value, after=known.revision if known else 0)
+                revision = await self._bucket.put(key, value, after=after, ttl_s=_left(until))
             except WrongRevisionError:
                 self._note(await self._bucket.get(key), key)
             else:
-                self._know(key, Known(settings.version, revision))
+                self._know(key, Known(snapshot.version, revision, until))
                 return
         raise BrokerUnavailable(f"The key {key} changes faster than it can be written.")
 
@@ -96,12 +111,17 @@ class Mirror:
             self._known.pop(key, None)
             return
         try:
-            version = _versioned.decode(entry.value).version
+            found = _versioned.decode(entry.value)
         except msgspec.MsgspecError:
-            version = -1
-        self._know(key, Known(version, entry.revision))
+            found = Versioned(-1)
+        self._know(key, Known(found.version, entry.revision, found.until))
 
     def _know(self, key: str, found: Known) -> None:
         known = self._known.get(key)
         if known is None or known.revision < found.revision:
             self._known[key] = found
+
+
+def _left(until: float) -> float | None:
+    """Return the seconds that a key is to live; a clock that is wrong makes them no fewer."""
+    return None if math.isinf(until) else max(SLACK_S, until - time.time())

@@ -1,4 +1,4 @@
-"""The drainer: from the outbox to the key-value bucket, and the proof that all of it is there.
+"""The drainer: from a shard's outbox to its key-value bucket, and the proof that all is there.
 
 Any number of them may run. Each keeps a mirror of the bucket, takes rows nobody else has, and puts
 the current snapshot of what they name. A quarter of a second apart it puts a beat, which tells
@@ -19,11 +19,11 @@ from crossdock.bus.kv import Bucket
 from crossdock.db.database import Database
 from crossdock.endless import together
 from crossdock.errors import Unavailable
-from crossdock.inbound.snapshots import Snapshots
 from crossdock.outbox import current, store
 from crossdock.outbox.mirror import Mirror
+from crossdock.outbox.snapshots import Snapshots
 from proto.settings import Beat, encoder
-from proto.subjects import SOURCES_BUCKET
+from proto.subjects import settings_bucket
 
 BEAT_S: Final = 0.25
 ENOUGH_BEATS_S: Final = 0.2
@@ -33,27 +33,35 @@ PUTS_AT_ONCE: Final = 64
 COMPARE_S: Final = 300.0
 """How often bucket and database are compared without a reason."""
 FEW: Final = 100
-"""So many tokens may always be ended for want of a source; more, only while most have one."""
+"""So many keys may always be ended for want of a row; more, only while most have one."""
 FORGET_S: Final = 60.0
 LISTEN_RETRY_S: Final = 1.0
 
 log = structlog.get_logger(__name__)
 
 
-async def drain_forever(database: Database, bus: Bus) -> NoReturn:
-    """Publish what changes until cancelled; waits by itself for broker and database.
+async def drain_forever(database: Database, bus: Bus, *, access_ttl_s: float) -> NoReturn:
+    """Publish what changes on a shard until cancelled; waits by itself for broker and database.
 
     Needs the role `maintenance`.
     """
-    await Drainer(database, Bucket(bus, SOURCES_BUCKET), replicas=bus.settings.replicas).run()
+    await Drainer(
+        database,
+        Bucket(bus, settings_bucket(database.number)),
+        access_ttl_s=access_ttl_s,
+        replicas=bus.settings.replicas,
+    ).run()
 
 
 class Drainer:
     """One drainer; see the module."""
 
-    def __init__(self, database: Database, bucket: Bucket, *, replicas: int = 1) -> None:
+    def __init__(
+        self, database: Database, bucket: Bucket, *, access_ttl_s: float, replicas: int = 1
+    ) -> None:
         self._database = database
         self._bucket = bucket
+        self._keep_s = current.kept(access_ttl_s)
         self._replicas = replicas
         self._mirror = Mirror(bucket)
         self._wake = asyncio.Event()
@@ -103,14 +111,15 @@ class Drainer:
         if now > self._forget_at:
             self._forget_at = now + FORGET_S
             async with self._database.maintenance() as connection:
-                await store.forget_published(connection)
+                await store.forget_published(connection, max(store.FEED_S, 2 * self._keep_s))
 
     async def _drain(self) -> int:
         """Publish a batch of changes; return how many."""
         async with self._database.maintenance() as connection:
             changes = await store.claim(connection, BATCH)
             if changes:
-                await self._publish(await current.of_changes(connection, changes))
+                found = await current.of_changes(connection, changes, self._keep_s)
+                await self._publish(found)
                 await store.mark_published(connection, [change.id for change in changes])
         return len(changes)
 
@@ -121,22 +130,26 @@ class Drainer:
         await self._mirror.beat(encoder.encode(beat))
 
     async def _compare(self) -> None:
-        """Put whatever the bucket lacks, and the end of what no source has."""
+        """Put whatever the bucket lacks, and the end of what no source and no tenant has."""
         async with self._database.maintenance() as connection:
             versions = await store.versions(connection)
+            revoked = await store.revoked_within(connection, self._keep_s)
+            revocations = await current.of_changes(connection, revoked, self._keep_s)
+        self._mirror.forget_ended(time.time())
         keys = sorted(self._mirror.behind(versions) | self._strangers(versions))
         if keys:
-            log.warning("bucket_differs", keys=len(keys), sources=len(versions))
-        for first in range(0, len(keys), current.PAGE):
+            log.warning("bucket_differs", keys=len(keys), rows=len(versions))
+        await self._publish(revocations)
+        for some in current.pages(keys):
             async with self._database.maintenance() as connection:
-                found = await current.of_tokens(connection, keys[first : first + current.PAGE])
+                found = await current.of_keys(connection, some)
             await self._publish(found)
 
     def _strangers(self, versions: dict[str, int]) -> set[str]:
-        """Return the bucket's keys that no source has; so many that we must be wrong are none."""
+        """Return the bucket's keys that no row has; so many that we must be wrong are none."""
         strangers = self._mirror.strangers(versions)
         if len(strangers) > max(FEW, len(versions)):
-            log.error("bucket_is_of_another_database", keys=len(strangers), sources=len(versions))
+            log.error("bucket_is_of_another_database", keys=len(strangers), rows=len(versions))
             return set()
         return strangers
 
@@ -149,8 +162,8 @@ class Drainer:
         waiting = iter(snapshots.items())
 
         async def put_waiting() -> None:
-            for key, settings in waiting:
-                await self._mirror.publish(key, settings)
+            for key, snapshot in waiting:
+                await self._mirror.publish(key, snapshot)
 
         putting = (put_waiting() for _ in range(min(PUTS_AT_ONCE, len(snapshots))))
         for failure in await asyncio.gather(*putting, return_exceptions=True):

@@ -10,12 +10,18 @@ from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from crossdock.outbox.tables import outbox
+from proto.settings import TENANT
 
-Topic = Literal["source", "tenant", "token"]
-"""`source`: one source, by its id. `tenant`: all of a tenant's sources, by the tenant's id.
-`token`: an ingest token that a source no longer has, by its SHA-256 in hex."""
+Topic = Literal["source", "tenant", "token", "session", "user"]
+"""`source`: one source, by its id. `tenant`: a tenant and all of its sources, by the tenant's id.
+`token`: an ingest token that a source no longer has, by its SHA-256 in hex. `session`: a session,
+or an operator's access to the tenant, that was revoked, by its id. `user`: a user whose tokens of
+before now are worth nothing, by its id."""
 
-TOPICS: Final[tuple[Topic, ...]] = ("source", "tenant", "token")
+TOPICS: Final[tuple[Topic, ...]] = ("source", "tenant", "token", "session", "user")
+
+SLACK_S: Final = 60.0
+"""How long revocations are remembered beyond the life of the access tokens that they end."""
 
 Connection: TypeAlias = asyncpg.Connection
 """A connection in a transaction, for callers who only pass it on."""
@@ -29,12 +35,33 @@ CHANNEL: Final = "crossdock_outbox"
 FEED_S: Final = 3600.0
 """How long a published row stays for gateways that have lost the bucket."""
 
-_ROWS: Final = """
+_SOURCES: Final = """
     SELECT s.tenant_id, s.id, s.token_hash, s.version + t.version AS version, t.shard,
         t.state AS tenant_state, s.state AS source_state, s.max_body_bytes,
-        s.recipe::text AS recipe, s.secrets::text AS secrets
+        s.recipe::text AS recipe, s.secrets::text AS secrets,
+        coalesce(extract(epoch FROM t.blocked_until), 0)::float8 AS blocked_until
     FROM crossdock.sources AS s JOIN crossdock.tenants AS t ON t.id = s.tenant_id
 """
+
+_TENANTS: Final = """
+    SELECT t.id, t.version + t.roles_version AS version, t.shard, t.state, t.plan,
+        t.quotas::text AS quotas,
+        coalesce(extract(epoch FROM t.not_before), 0)::float8 AS not_before,
+        coalesce(extract(epoch FROM t.blocked_until), 0)::float8 AS blocked_until,
+        (
+            SELECT coalesce(jsonb_agg(jsonb_build_object('name', r.name,
+                'permissions', r.permissions, 'inherits', r.inherits)), '[]')
+            FROM crossdock.roles AS r WHERE r.tenant_id = t.id
+        )::text AS roles
+    FROM crossdock.tenants AS t
+"""
+"""A change of roles counts in `roles_version`, by a trigger: so the sum grows with each change."""
+
+
+_US: Final = "(extract(epoch FROM until) * 1000000)::bigint"
+"""What is revoked anew ends later: as a version it is exact to the microsecond."""
+_UNTIL: Final = "extract(epoch FROM until)::float8"
+_NOW: Final = "extract(epoch FROM clock_timestamp())::float8"
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -43,6 +70,7 @@ class Change(msgspec.Struct, frozen=True):
     id: int
     topic: Topic
     key: str
+    tenant_id: UUID
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -70,19 +98,25 @@ async def add(connection: AsyncConnection, tenant_id: UUID, topic: Topic, key: s
     await connection.execute(insert(outbox).inline().values(row))
 
 
+async def add_change(connection: Connection, tenant_id: UUID, topic: Topic, key: str) -> None:
+    """Do what `add` does, on a connection of asyncpg's."""
+    await connection.execute(
+        "INSERT INTO crossdock.outbox (tenant_id, topic, key) VALUES ($1, $2, $3)",
+        tenant_id,
+        topic,
+        key,
+    )
+
+
 async def add_tenant(connection: Connection, tenant_id: UUID) -> None:
     """Say that a tenant changed, in the transaction that changes it."""
-    await connection.execute(
-        "INSERT INTO crossdock.outbox (tenant_id, topic, key) VALUES ($1, 'tenant', $2)",
-        tenant_id,
-        str(tenant_id),
-    )
+    await add_change(connection, tenant_id, "tenant", str(tenant_id))
 
 
 async def claim(connection: Connection, limit: int) -> list[Change]:
     """Lock the oldest rows that wait and that no other drainer has."""
     rows = await connection.fetch(
-        "SELECT id, topic, key FROM crossdock.outbox"
+        "SELECT id, topic, key, tenant_id FROM crossdock.outbox"
         " WHERE published_at IS NULL AND topic = ANY($1)"
         " ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED",
         TOPICS,
@@ -100,11 +134,11 @@ async def mark_published(connection: Connection, ids: Sequence[int]) -> None:
     )
 
 
-async def forget_published(connection: Connection) -> None:
+async def forget_published(connection: Connection, kept_s: float = FEED_S) -> None:
     """Drop rows from the feed that everybody has had time to read."""
     await connection.execute(
         "DELETE FROM crossdock.outbox WHERE published_at < now() - make_interval(secs => $1)",
-        FEED_S,
+        kept_s,
     )
 
 
@@ -129,12 +163,103 @@ async def position(connection: Connection) -> Position:
 async def changed_since(connection: Connection, transaction: int) -> list[Change]:
     """Return what a transaction or a later one changed, published or not."""
     rows = await connection.fetch(
-        "SELECT max(id), topic, key FROM crossdock.outbox"
-        " WHERE position >= $1 AND topic = ANY($2) GROUP BY topic, key",
+        "SELECT max(id), topic, key, tenant_id FROM crossdock.outbox"
+        " WHERE position >= $1 AND topic = ANY($2) GROUP BY topic, key, tenant_id",
         transaction,
         TOPICS,
     )
     return [Change(*row) for row in rows]
+
+
+async def revoked_within(connection: Connection, keep_s: float) -> list[Change]:
+    """Return every revocation that an access token may still live to see.
+
+    The feed has them all, for it is kept for longer than access tokens live; an operator's access
+    may be granted for longer still, so those that ended early are asked for by themselves.
+    """
+    rows = await connection.fetch(
+        """
+        SELECT max(id), topic, key, tenant_id FROM crossdock.outbox
+        WHERE topic = ANY('{session,user}') AND created_at > now() - make_interval(secs => $1)
+        GROUP BY topic, key, tenant_id
+        UNION ALL
+        SELECT 0, 'session', id::text, tenant_id FROM crossdock.support_accesses
+        WHERE ended_at IS NOT NULL AND ends_at > now() - make_interval(secs => $2)
+        """,
+        keep_s + SLACK_S,
+        SLACK_S,
+    )
+    return [Change(*row) for row in rows]
+
+
+async def sessions(
+    connection: Connection, keys: Collection[tuple[UUID, UUID]], keep_s: float
+) -> list[Row]:
+    """Return until when to remember that these sessions, or operators' accesses, are revoked.
+
+    `until` is null for one that is not revoked. One without a row is gone with its user, or with
+    its tenant: its tokens end like any other's.
+    """
+    rows: list[Row] = await connection.fetch(
+        f"""
+        SELECT id, gone, {_US} AS version, {_UNTIL} AS until, {_NOW} AS now FROM (
+            SELECT wanted.id, s.id IS NULL AND a.id IS NULL AS gone, CASE
+                WHEN s.id IS NOT NULL THEN s.revoked_at + make_interval(secs => $3)
+                WHEN a.ended_at IS NOT NULL THEN a.ends_at + make_interval(secs => $4)
+                WHEN a.id IS NULL THEN clock_timestamp() + make_interval(secs => $3)
+            END AS until
+            FROM unnest($1::uuid[], $2::uuid[]) AS wanted (tenant_id, id)
+            LEFT JOIN crossdock.sessions AS s
+                ON s.tenant_id = wanted.tenant_id AND s.id = wanted.id
+            LEFT JOIN crossdock.support_accesses AS a
+                ON a.tenant_id = wanted.tenant_id AND a.id = wanted.id
+        ) AS found
+        """,  # noqa: S608 - expressions of ours
+        *_columns(keys),
+        keep_s,
+        SLACK_S,
+    )
+    return rows
+
+
+async def users(
+    connection: Connection, keys: Collection[tuple[UUID, UUID]], keep_s: float
+) -> list[Row]:
+    """Return from when on these users' tokens are good (`at`), and until when to remember it."""
+    rows: list[Row] = await connection.fetch(
+        f"""
+        SELECT id, gone, {_US} AS version, extract(epoch FROM not_before)::float8 AS at,
+            {_UNTIL} AS until, {_NOW} AS now
+        FROM (
+            SELECT wanted.id, u.id IS NULL AS gone, u.not_before, make_interval(secs => $3)
+                + CASE WHEN u.id IS NULL THEN clock_timestamp() ELSE u.not_before END AS until
+            FROM unnest($1::uuid[], $2::uuid[]) AS wanted (tenant_id, id)
+            LEFT JOIN crossdock.users AS u
+                ON u.tenant_id = wanted.tenant_id AND u.id = wanted.id
+        ) AS found
+        """,  # noqa: S608 - expressions of ours
+        *_columns(keys),
+        keep_s,
+    )
+    return rows
+
+
+def _columns(keys: Collection[tuple[UUID, UUID]]) -> tuple[list[UUID], list[UUID]]:
+    return [tenant for tenant, _ in keys], [one for _, one in keys]
+
+
+async def tenants_by_id(connection: Connection, tenant_ids: Collection[UUID]) -> list[Row]:
+    """Return the snapshot rows of some tenants."""
+    rows: list[Row] = await connection.fetch(_TENANTS + " WHERE t.id = ANY($1)", tenant_ids)
+    return rows
+
+
+async def tenants_after(connection: Connection, after: UUID, limit: int) -> list[Row]:
+    """Return a page of all tenants' snapshot rows, in the order of their ids."""
+    rows: list[Row] = await connection.fetch(
+        _TENANTS + " WHERE t.id > $1 ORDER BY t.id LIMIT $2", after, limit
+    )
+    return rows
 
 
 async def sources_by_id(
@@ -142,30 +267,33 @@ async def sources_by_id(
 ) -> list[Row]:
     """Return the snapshot rows of some sources, and of all sources of some tenants."""
     rows: list[Row] = await connection.fetch(
-        _ROWS + " WHERE s.id = ANY($1) OR s.tenant_id = ANY($2)", source_ids, tenant_ids
+        _SOURCES + " WHERE s.id = ANY($1) OR s.tenant_id = ANY($2)", source_ids, tenant_ids
     )
     return rows
 
 
 async def sources_by_token(connection: Connection, digests: Collection[bytes]) -> list[Row]:
     """Return the snapshot rows of the sources that have these tokens."""
-    rows: list[Row] = await connection.fetch(_ROWS + " WHERE s.token_hash = ANY($1)", digests)
+    rows: list[Row] = await connection.fetch(_SOURCES + " WHERE s.token_hash = ANY($1)", digests)
     return rows
 
 
 async def sources_after(connection: Connection, digest: bytes, limit: int) -> list[Row]:
     """Return a page of all snapshot rows, in the order of the tokens' digests."""
     rows: list[Row] = await connection.fetch(
-        _ROWS + " WHERE s.token_hash > $1 ORDER BY s.token_hash LIMIT $2", digest, limit
+        _SOURCES + " WHERE s.token_hash > $1 ORDER BY s.token_hash LIMIT $2", digest, limit
     )
     return rows
 
 
 async def versions(connection: Connection) -> dict[str, int]:
-    """Return the version of every source's snapshot, by its token's digest in hex."""
+    """Return the version of every source's and every tenant's snapshot, by the bucket's key."""
     rows = await connection.fetch(
         "SELECT encode(s.token_hash, 'hex'), s.version + t.version"
         " FROM crossdock.sources AS s JOIN crossdock.tenants AS t ON t.id = s.tenant_id"
+        " UNION ALL SELECT $1 || replace(t.id::text, '-', ''), t.version + t.roles_version"
+        " FROM crossdock.tenants AS t",
+        TENANT,
     )
     return dict(map(tuple, rows))
 

@@ -21,7 +21,8 @@ class Servers(msgspec.Struct, frozen=True):
 async def _main() -> None:
     servers = msgspec.json.decode(sys.stdin.buffer.read(), type=Servers)
     bus = await connect(servers.nats, name="drainer")
-    await drain_forever(await Database.open(servers.database, {"maintenance"}), bus)
+    database = await Database.open(servers.database, {"maintenance"})
+    await drain_forever(database, bus, access_ttl_s=600)
 
 
 if __name__ == "__main__":

@@ -15,25 +15,42 @@ from sqlalchemy import text
 from crossdock import ids
 from crossdock.bus.connection import Bus, connect
 from crossdock.bus.kv import Bucket, Entry
-from crossdock.config import DatabaseSettings, NatsSettings
-from crossdock.db import Database
+from crossdock.config import DatabaseRole, DatabaseSettings, NatsSettings
+from crossdock.db import Database, Databases
+from crossdock.directory import Directory, Memory
+from crossdock.directory.follower import Follower
 from crossdock.errors import BrokerUnavailable, DatabaseUnavailable, Unavailable
-from crossdock.inbound.directory import SourceDirectory
 from crossdock.inbound.model import OpenedSource, SourceEdit
 from crossdock.inbound.rules import token_hash
 from crossdock.inbound.service import Sources
 from crossdock.outbox import store
 from crossdock.outbox.service import drain_forever
 from crossdock.secrets.seal import Sealer
-from proto.subjects import SOURCES_BUCKET
+from proto.subjects import settings_bucket
 
 POLL_S: Final = 0.002
+ACCESS_TTL_S: Final = 600.0
+BUCKET: Final = settings_bucket(0)
+ROLES: Final[frozenset[DatabaseRole]] = frozenset(
+    {
+        "app",
+        "maintenance",
+        "directory",
+        "control",
+        "operator",
+    }
+)
 CHURN_S: Final = 0.03
 
 _CHANGE: Final = "UPDATE crossdock.sources SET version = version + 1,"
 _RESIZE: Final = text(f"{_CHANGE} max_body_bytes = :size WHERE id = :id")
 _BREAK: Final = text(f'{_CHANGE} recipe = \'{{"scheme": "none of them"}}\' WHERE id = :id')
 _ERASE: Final = text("DELETE FROM crossdock.sources WHERE id = :id")
+
+
+def follower_of(directory: Directory) -> Follower:
+    """Return what follows the first shard for a gateway."""
+    return directory._followers[0]
 
 
 class Churn:
@@ -93,25 +110,34 @@ class SettingsBed:
         bed = cls(nats, database)
         bed.bus = await connect(nats, name="gateway")
         bed.worker_bus = await connect(nats, name="worker")
-        bed.database = await Database.open(database, {"app", "maintenance", "directory"})
-        bed.sources = Sources(bed.database, bed.sealer, max_body_bytes=1 << 19)
-        bed.directory = SourceDirectory(bed.bus, bed.database, bed.sealer)
+        bed.databases = await Databases.open(database, ROLES)
+        bed.database = bed.databases.shard(0)
+        bed.sources = Sources(bed.databases, bed.sealer, max_body_bytes=1 << 19)
+        bed.memory = Memory(bed.sealer)
+        bed.directory = bed._directory(bed.memory)
         try:
             bed.tenant_id = await bed.add_tenant()
             yield bed
         finally:
             for name in list(bed.tasks):
                 await bed.stop(name)
-            await bed.database.close()
+            await bed.databases.close()
             for bus in (bed.bus, bed.worker_bus):
                 with suppress(BrokerUnavailable):
                     await bus.close()
 
     bus: Bus
     worker_bus: Bus
+    databases: Databases
     database: Database
     sources: Sources
-    directory: SourceDirectory
+    memory: Memory
+    directory: Directory
+
+    @property
+    def follower(self) -> Follower:
+        """What keeps the shard's settings current."""
+        return follower_of(self.directory)
 
     def start_gateway(self) -> None:
         """Let the directory keep itself current."""
@@ -119,13 +145,19 @@ class SettingsBed:
 
     def start_drainer(self, name: str = "drainer") -> None:
         """Let a drainer publish."""
-        self._start(name, lambda: drain_forever(self.database, self.worker_bus))
+        self._start(
+            name,
+            lambda: drain_forever(self.database, self.worker_bus, access_ttl_s=ACCESS_TTL_S),
+        )
 
-    def another_directory(self) -> SourceDirectory:
+    def another_directory(self) -> Directory:
         """Start a gateway's directory that knows nothing yet."""
-        directory = SourceDirectory(self.bus, self.database, self.sealer)
+        directory = self._directory(Memory(self.sealer))
         self._start(f"directory-{len(self.tasks)}", directory.run)
         return directory
+
+    def _directory(self, memory: Memory) -> Directory:
+        return Directory(self.bus, self.databases, memory, access_ttl_s=ACCESS_TTL_S)
 
     def drop_connection(self) -> None:
         """Cut the gateway's connection as a network would: no word, nothing flushed."""
@@ -133,11 +165,11 @@ class SettingsBed:
 
     async def bucket_size(self) -> int:
         """Return how many keys the bucket has, the beat's aside."""
-        info = await self.bus.jetstream().stream_info(f"KV_{SOURCES_BUCKET}")
+        info = await self.bus.jetstream().stream_info(f"KV_{BUCKET}")
         return info.state.messages - 1
 
-    async def source_count(self) -> int:
-        """Return how many sources there are, of all tenants."""
+    async def row_count(self) -> int:
+        """Return how many sources and tenants there are."""
         async with self.database.directory() as connection:
             return len(await store.versions(connection))
 
@@ -258,11 +290,11 @@ class SettingsBed:
 
     async def in_bucket(self, key: str) -> Entry | None:
         """Return what the bucket holds under a key."""
-        return await Bucket(self.bus, SOURCES_BUCKET).get(key)
+        return await Bucket(self.bus, BUCKET).get(key)
 
     async def put_raw(self, key: str, value: bytes) -> None:
         """Put anything into the bucket."""
-        await Bucket(self.bus, SOURCES_BUCKET).put(key, value)
+        await Bucket(self.bus, BUCKET).put(key, value)
 
     async def all_published(self) -> bool:
         """Say whether no row waits in the outbox."""

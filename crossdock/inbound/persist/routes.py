@@ -12,16 +12,12 @@ from collections.abc import Callable, Collection
 from typing import Any, Final
 from uuid import UUID
 
+from crossdock.inbound import changes
 from crossdock.inbound.persist import store
 from crossdock.inbound.persist.model import Route
 
 CAPACITY: Final = 50_000
 """Tenants remembered; about 1 KiB each."""
-
-FEED_S: Final = 1800.0
-"""Whoever has not asked for this long forgets everything: the feed itself keeps twice as much."""
-
-NOTHING_YET: Final = 2**63 - 1
 
 
 class Routes:
@@ -38,7 +34,7 @@ class Routes:
         self._capacity = capacity
         self._clock = clock
         self._known: dict[UUID, list[Route]] = {}
-        self._position = NOTHING_YET
+        self._position = changes.NOTHING_YET
         self._asked_at = clock()
         self._forgotten = 0
         """How often something was forgotten: what was read before must not be kept after."""
@@ -63,24 +59,24 @@ class Routes:
 
     async def _forget_changed(self, conn: Any) -> None:
         """Forget what is no longer true, and note up to where the feed is known."""
-        if self._clock() - self._asked_at > FEED_S:
+        if self._clock() - self._asked_at > changes.FEED_S:
             self._forget_all()
         asked = self._position
-        position, changed = await store.changes(conn, asked)
+        position, changed = await changes.since(conn, asked)
         self._asked_at = self._clock()
-        if asked != NOTHING_YET and position < asked:  # another server, or one restored
+        if asked != changes.NOTHING_YET and position < asked:  # another server, or one restored
             self._forget_all()
         elif changed:
             self._forgotten += 1
             for tenant in changed:
                 self._known.pop(tenant, None)
-        if self._position in {asked, NOTHING_YET}:  # unless another batch has come further
+        if self._position in {asked, changes.NOTHING_YET}:  # unless another batch has come further
             self._position = position
 
     def _forget_all(self) -> None:
         self._forgotten += 1
         self._known.clear()
-        self._position = NOTHING_YET
+        self._position = changes.NOTHING_YET
 
     def _keep(self, read: dict[UUID, list[Route]]) -> None:
         self._known.update(read)

@@ -19,21 +19,6 @@ from crossdock.inbound.persist.model import Arrival, Lease, Planned, Route
 Key = tuple[UUID, UUID, bytes]
 """Tenant, source and dedupe hash: what the ledger is keyed by."""
 
-_CHANGES: Final = """
-SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
-    ARRAY(SELECT DISTINCT tenant_id FROM crossdock.route_changes WHERE position >= $1)
-"""
-
-
-async def changes(conn: asyncpg.Connection, position: int) -> tuple[int, list[UUID]]:
-    """Return whose routes changed from a transaction on, and the one up to which all is known.
-
-    Transactions below the position returned have all finished, and this statement sees them.
-    """
-    row = await conn.fetchrow(_CHANGES, position)
-    return row[0], row[1]
-
-
 _ROUTES: Final = """
 SELECT t.id, t.state, d.id, d.source_ids, d.event_types, d.state = 'enabled'
 FROM unnest($1::uuid[]) AS wanted (tenant_id)

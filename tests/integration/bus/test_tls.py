@@ -3,15 +3,9 @@
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from crossdock.bus import connect
 from crossdock.bus.publisher import Publisher
@@ -20,6 +14,7 @@ from crossdock.config import NatsSettings
 from crossdock.embedded import binaries
 from crossdock.embedded.account import Account
 from crossdock.embedded.ports import free_port
+from tests.beds.tls import certify
 from tests.integration.bus.conftest import message, publishing, refusal
 
 CONFIGURATION = """
@@ -28,37 +23,6 @@ port: {port}
 jetstream {{ store_dir: "{folder}/store" }}
 tls {{ cert_file: "{folder}/server.pem", key_file: "{folder}/server.key" }}
 """
-
-
-def certify(folder: Path) -> Path:
-    """Write a CA and a server's key and certificate; return the CA's."""
-    now = datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a broker")])
-    key = ec.generate_private_key(ec.SECP256R1())
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    authority = folder / "server.pem"
-    authority.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "server.key").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return authority
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from crossdock.inbound.rules import token_hash
 from crossdock.outbox import store
 from crossdock.telemetry.metrics import SETTINGS_FALLBACKS
 from proto.settings import decoder, encoder
-from tests.beds.settings import SettingsBed
+from tests.beds.settings import SettingsBed, follower_of
 
 WITHIN_S: Final = 1.0
 
@@ -47,9 +47,9 @@ async def test_three_drainers_beat_as_often_as_one(bed: SettingsBed) -> None:
     for number in range(2):
         bed.start_drainer(f"drainer-{number}")
     await asyncio.sleep(1)
-    before = bed.directory._watch.revision
+    before = bed.follower._watch.revision
     await asyncio.sleep(2)
-    assert 5 <= bed.directory._watch.revision - before <= 14
+    assert 5 <= bed.follower._watch.revision - before <= 14
 
 
 async def test_without_drainers_postgresql_is_asked(bed: SettingsBed) -> None:
@@ -58,7 +58,7 @@ async def test_without_drainers_postgresql_is_asked(bed: SettingsBed) -> None:
     await bed.stop("drainer")
     late = [await bed.seen_after(source, 2000 + number) for number in range(3)]
     assert max(late) < WITHIN_S
-    assert bed.directory.falls_back
+    assert bed.follower.falls_back
 
 
 async def test_a_beat_that_is_history_proves_nothing(bed: SettingsBed) -> None:
@@ -67,7 +67,7 @@ async def test_a_beat_that_is_history_proves_nothing(bed: SettingsBed) -> None:
     source = await bed.add_source()
     late = bed.another_directory()
     await bed.until(lambda: late.ready)
-    assert late.falls_back
+    assert follower_of(late).falls_back
     assert await bed.until(lambda: late.get(source.token) is not None) < WITHIN_S
 
 
@@ -80,7 +80,7 @@ async def test_what_the_feed_has_forgotten_is_read_whole(bed: SettingsBed) -> No
     await bed.erase(erased)
     async with bed.database.maintenance() as connection:
         await connection.execute("DELETE FROM crossdock.outbox")
-    bed.directory._position_at -= store.FEED_S
+    bed.follower._position_at -= store.FEED_S
     bed.start_gateway()
     await bed.until(lambda: bed.size_of(kept) == 2000, within_s=2)
     await bed.until(lambda: bed.directory.get(erased.token) is None, within_s=2)
@@ -89,23 +89,25 @@ async def test_what_the_feed_has_forgotten_is_read_whole(bed: SettingsBed) -> No
 async def test_a_database_without_sources_ends_none(bed: SettingsBed) -> None:
     source = await bed.add_source()
     await bed.until(lambda: bed.size_of(source) is not None)
-    known = bed.directory._sources[token_hash(source.token)]
+    sources, ended = bed.memory.sources, bed.memory.ended
+    known = sources[token_hash(source.token)]
     strangers = {bytes([number]) * 32: known for number in range(200)}
-    bed.directory._sources.update(strangers)
+    sources.update(strangers)
     async with bed.database.directory() as connection:
-        await bed.directory._reload(connection)
-    assert bed.directory._sources[bytes(32)] is known
+        await bed.follower._reload(connection)
+    assert sources[bytes(32)] is known
     for stranger in list(strangers)[10:]:
-        del bed.directory._sources[stranger]
+        del sources[stranger]
     async with bed.database.directory() as connection:
-        await bed.directory._reload(connection)
-    assert bed.directory._sources[bytes(32)] is bed.directory._gone
+        await bed.follower._reload(connection)
+    assert bytes(32) not in sources
+    assert ended[bytes(32)] == 0
     assert bed.size_of(source) is not None
 
 
 async def test_junk_leaves_nothing_behind_while_postgresql_is_asked(bed: SettingsBed) -> None:
     await bed.stop("drainer")
-    await bed.until(lambda: bed.directory.falls_back)
+    await bed.until(lambda: bed.follower.falls_back)
     before = bed.directory.count
     assert await bed.directory.lookup("junk") is None
     assert bed.directory.count == before
@@ -116,12 +118,12 @@ async def test_junk_leaves_nothing_behind_while_postgresql_is_asked(bed: Setting
 
 async def test_a_break_in_the_watch_is_bridged_by_postgresql(bed: SettingsBed) -> None:
     """Beats that go on do not tell what was lost while nobody listened."""
-    await bed.until(lambda: not bed.directory.falls_back)
+    await bed.until(lambda: not bed.follower.falls_back)
     before = SETTINGS_FALLBACKS._value.get()
-    session = bed.directory._watch.sessions
-    bed.directory._watch._broken.set()
-    await bed.until(lambda: bed.directory._watch.sessions > session)
-    await bed.until(lambda: not bed.directory.falls_back)
+    session = bed.follower._watch.sessions
+    bed.follower._watch._broken.set()
+    await bed.until(lambda: bed.follower._watch.sessions > session)
+    await bed.until(lambda: not bed.follower.falls_back)
     assert SETTINGS_FALLBACKS._value.get() == before + 1
 
 

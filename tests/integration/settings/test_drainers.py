@@ -11,8 +11,7 @@ from crossdock.outbox import store
 from crossdock.outbox.mirror import Known, Mirror
 from crossdock.outbox.service import Drainer
 from proto.settings import FOREVER, SourceSettings, decoder
-from proto.subjects import SOURCES_BUCKET
-from tests.beds.settings import SettingsBed
+from tests.beds.settings import ACCESS_TTL_S, BUCKET, SettingsBed
 
 WITHIN_S: Final = 1.0
 
@@ -21,7 +20,9 @@ async def in_bucket(bed: SettingsBed, key: str) -> SourceSettings:
     """Return what a gateway that starts now would read."""
     entry = await bed.in_bucket(key)
     assert entry is not None
-    return decoder.decode(entry.value)
+    found = decoder.decode(entry.value)
+    assert isinstance(found, SourceSettings)
+    return found
 
 
 async def test_of_many_drainers_the_newest_snapshot_stays(bed: SettingsBed) -> None:
@@ -39,8 +40,8 @@ async def test_of_many_drainers_the_newest_snapshot_stays(bed: SettingsBed) -> N
 
 
 async def test_a_drainer_that_was_stopped_never_has_the_last_word(bed: SettingsBed) -> None:
-    stopped, key = Mirror(Bucket(bed.worker_bus, SOURCES_BUCKET)), "ab" * 32
-    quick = Mirror(Bucket(bed.bus, SOURCES_BUCKET))
+    stopped, key = Mirror(Bucket(bed.worker_bus, BUCKET)), "ab" * 32
+    quick = Mirror(Bucket(bed.bus, BUCKET))
     old = SourceSettings(version=5, tenant_id=bytes(16), source_id=bytes(16))
     await bed.stop("drainer")
     await quick.publish(key, msgspec.structs.replace(old, version=6))
@@ -57,7 +58,7 @@ async def test_a_bucket_that_was_deleted_is_filled_again(bed: SettingsBed) -> No
     await bed.until(lambda: bed.size_of(source) is not None)
     key = token_hash(source.token).hex()
     await bed.until_async(lambda: bed.in_bucket(key))
-    await bed.bus.jetstream().delete_stream(f"KV_{SOURCES_BUCKET}")
+    await bed.bus.jetstream().delete_stream(f"KV_{BUCKET}")
     await bed.until_async(lambda: bed.in_bucket(key))
     assert bed.size_of(source) is not None, "the gateway knew all along"
     assert await bed.seen_after(source, 4000) < WITHIN_S
@@ -76,7 +77,7 @@ async def test_a_token_that_no_source_has_is_ended(bed: SettingsBed) -> None:
 
 
 async def test_a_drainer_on_the_wrong_database_ends_nothing(bed: SettingsBed) -> None:
-    drainer = Drainer(bed.database, Bucket(bed.bus, SOURCES_BUCKET))
+    drainer = Drainer(bed.database, Bucket(bed.bus, BUCKET), access_ttl_s=ACCESS_TTL_S)
     versions = {f"{number:064x}": 1 for number in range(500)}
     drainer._mirror._known.update({key: Known(1, 1) for key in versions})
     assert drainer._strangers({}) == set()

@@ -8,18 +8,18 @@ from typing import Final
 import pytest
 import structlog
 
-from crossdock.inbound.directory import SourceDirectory
+from crossdock.directory import Directory
 from crossdock.inbound.prepared import PreparedSource
 from crossdock.inbound.rules import token_hash
 from crossdock.secrets.model import SealedSecret
 from crossdock.secrets.seal import Sealer
 from proto.settings import SourceSettings
-from tests.beds.settings import SettingsBed
+from tests.beds.settings import BUCKET, SettingsBed
 
 SECRET: Final = "whsec_made_up"
 """What `SettingsBed.add_source` gives every source."""
 
-SHOWN: Final = (SealedSecret, SourceSettings, PreparedSource, SourceDirectory, Sealer)
+SHOWN: Final = (SealedSecret, SourceSettings, PreparedSource, Directory, Sealer)
 
 
 async def test_no_secret_shows(
@@ -35,7 +35,7 @@ async def test_no_secret_shows(
     await bed.break_recipe(bad)
     await bed.until(lambda: bed.is_broken(bad))
     await bed.put_raw(token_hash(bad.token).hex(), SECRET.encode())
-    await bed.bus.jetstream().delete_stream("KV_SOURCES")
+    await bed.bus.jetstream().delete_stream(f"KV_{BUCKET}")
     await bed.until_async(lambda: bed.in_bucket(token_hash(good.token).hex()))
     entry = await bed.in_bucket(token_hash(good.token).hex())
     assert entry is not None

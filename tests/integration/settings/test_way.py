@@ -117,6 +117,7 @@ async def test_a_source_that_the_watch_has_not_brought_yet_is_looked_up(
     source = await idle_bed.add_source()
     key = token_hash(source.token).hex()
     await idle_bed.until_async(lambda: idle_bed.in_bucket(key))
+    idle_bed.directory._follow(0)
     assert idle_bed.directory.get(source.token) is None
     found = await idle_bed.directory.lookup(source.token)
     assert found is not None

@@ -16,8 +16,25 @@ def test_what_is_missing_or_older_is_behind() -> None:
     assert mirror(a=(3, 1), b=(2, 2), c=(4, 3)).behind(versions) == {"b", "d"}
 
 
-def test_strangers_are_what_no_source_has_and_does_not_say_so() -> None:
-    assert mirror(a=(3, 1), b=(3, 2), c=(FOREVER, 3)).strangers({"a": 3}) == {"b"}
+def test_strangers_are_what_no_row_has_and_does_not_say_so() -> None:
+    a, b, c = (letter * 64 for letter in "abc")
+    tenant, gone = f"tenant.{'a' * 32}", f"tenant.{'b' * 32}"
+    known = {a: (3, 1), b: (3, 2), c: (FOREVER, 3), tenant: (3, 4), gone: (3, 5)}
+    assert mirror(**known).strangers({a: 3, tenant: 3}) == {b, gone}
+
+
+def test_revocations_and_junk_are_nobodys_strangers() -> None:
+    others = (f"session.{'a' * 32}", f"user.{'a' * 32}", "not-hex", "tenant.", "tenant.x", "a" * 63)
+    assert mirror(**dict.fromkeys(others, (1, 1))).strangers({}) == set()
+
+
+def test_revocations_are_forgotten_when_the_broker_has_dropped_them() -> None:
+    made = mirror(a=(3, 1))
+    made._know("session", Known(3, 2, until=100.0))
+    made.forget_ended(99.0)
+    assert set(made._known) == {"a", "session"}
+    made.forget_ended(101.0)
+    assert set(made._known) == {"a"}
 
 
 def test_an_older_revision_is_no_news() -> None:

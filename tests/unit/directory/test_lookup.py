@@ -2,8 +2,8 @@
 
 import asyncio
 
-from crossdock.inbound import lookup
-from crossdock.inbound.lookup import Lookups
+from crossdock.directory import lookup
+from crossdock.directory.lookup import Lookups
 
 
 class Clock:

@@ -3,7 +3,7 @@
 import msgspec
 
 from crossdock import ids
-from crossdock.inbound.snapshots import GONE, snapshots
+from crossdock.outbox.snapshots import GONE, sources
 from crossdock.secrets.model import SealedSecret
 from proto.settings import SourceSettings, decoder, encoder
 
@@ -17,12 +17,13 @@ ROW = {
     "source_state": "paused",
     "max_body_bytes": 1000,
     "recipe": '{"scheme": "stripe"}',
+    "blocked_until": 9.5,
     "secrets": '[{"id": "a", "sealed": "AQID", "not_after": 5.5}]',
 }
 
 
 def test_a_row_becomes_the_snapshot_of_its_token() -> None:
-    assert snapshots([ROW]) == {
+    assert sources([ROW]) == {
         "ab" * 32: SourceSettings(
             version=7,
             tenant_id=ROW["tenant_id"].bytes,  # type: ignore[attr-defined]
@@ -33,18 +34,19 @@ def test_a_row_becomes_the_snapshot_of_its_token() -> None:
             recipe=b'{"scheme": "stripe"}',
             secrets=(SealedSecret("a", b"\x01\x02\x03", 5.5),),
             max_body_bytes=1000,
+            blocked_until=9.5,
         )
     }
 
 
 def test_a_token_without_a_row_is_gone() -> None:
-    found = snapshots([ROW], also=["ab" * 32, "cd" * 32])
+    found = sources([ROW], also=["ab" * 32, "cd" * 32])
     assert found["cd" * 32] is GONE
     assert found["ab" * 32].version == 7
 
 
 def test_a_snapshot_reads_back_and_knows_no_more_than_it_must() -> None:
-    snapshot = snapshots([ROW])["ab" * 32]
+    snapshot = sources([ROW])["ab" * 32]
     assert decoder.decode(encoder.encode(snapshot)) == snapshot
     assert decoder.decode(encoder.encode(GONE)) == GONE
 

@@ -1,14 +1,15 @@
-"""Every source's settings in memory: what a gateway knows without asking anybody.
+"""One shard's settings, followed into memory.
 
-They come by a watch of the bucket SOURCES, and a beat in it, four a second, says how far the bucket
+They come by a watch of the shard's bucket, and a beat in it, four a second, says how far the bucket
 follows PostgreSQL. When no beat comes, whatever the reason (the watch deaf, the broker away, no
-drainer running), the directory asks PostgreSQL for what has changed since the last one, three times
-a second. When PostgreSQL is away too, the last good copy serves. Whatever the way, the highest
-version of a source wins.
+drainer running), PostgreSQL is asked for what has changed since the last one, three times a
+second. When PostgreSQL is away too, the last good copy serves. Whatever the way, the highest
+version wins.
 """
 
 import asyncio
 import time
+from collections.abc import Callable
 from math import inf
 from typing import Final, NoReturn
 
@@ -18,21 +19,18 @@ import structlog
 from crossdock.bus.connection import Bus
 from crossdock.bus.kv import Bucket, Entry, Watch
 from crossdock.db.database import Database
+from crossdock.directory.memory import Memory
 from crossdock.endless import together
-from crossdock.errors import BrokerUnavailable, DatabaseUnavailable, Unavailable
-from crossdock.inbound.lookup import Lookups
-from crossdock.inbound.prepared import PreparedSource
-from crossdock.inbound.snapshots import GONE, Snapshots
-from crossdock.native import sha256
+from crossdock.errors import BrokerUnavailable, DatabaseUnavailable
 from crossdock.outbox import current, store
-from crossdock.secrets.seal import Sealer
+from crossdock.outbox.snapshots import GONE, is_token, tenant_of
 from crossdock.telemetry.metrics import (
     SETTINGS_AGE_SECONDS,
     SETTINGS_FALLBACKS,
     SETTINGS_RESTARTS,
 )
-from proto.settings import BEAT_KEY, Beat, SourceSettings, beat_decoder, decoder
-from proto.subjects import SOURCES_BUCKET
+from proto.settings import BEAT_KEY, Beat, beat_decoder, decoder
+from proto.subjects import settings_bucket
 
 TICK_S: Final = 0.1
 MISSED_S: Final = 0.6
@@ -44,22 +42,40 @@ RELOAD_TIMEOUT_S: Final = 60.0
 SURE_S: Final = 5.0
 """A copy older than this still says what it has, but no longer that a token is unknown."""
 FEW: Final = 100
-"""So many sources may always end for want of a row; more, only while most have one."""
+"""So many things may always end for want of a row; more, only while most have one."""
 
 log = structlog.get_logger(__name__)
 
 
-class SourceDirectory:
-    """All sources of all tenants, by ingest token. Needs the database role `directory`."""
+class Follower:
+    """Keeps one shard's part of the memory current. Needs the database role `directory`."""
 
-    def __init__(self, bus: Bus, database: Database, sealer: Sealer) -> None:
-        self._bucket: Final = Bucket(bus, SOURCES_BUCKET)
+    def __init__(
+        self,
+        shard: int,
+        bus: Bus,
+        database: Callable[[], Database],
+        memory: Memory,
+        *,
+        access_ttl_s: float,
+    ) -> None:
+        """Follow nothing yet.
+
+        Args:
+            shard: whose settings.
+            bus: a connection.
+            database: returns the shard's database, or raises `DatabaseUnavailable`.
+            memory: where they go.
+            access_ttl_s: how long an access token lives.
+        """
+        self.shard: Final = shard
+        self._bucket: Final = Bucket(bus, settings_bucket(shard))
         self._database = database
-        self._sealer = sealer
-        self._sources: dict[bytes, PreparedSource] = {}
-        self._gone: Final = PreparedSource(GONE, sealer)
-        self._lookups = Lookups()
+        self._memory = memory
+        self._keep_s = current.kept(access_ttl_s)
         self._watch = Watch(self._bucket, self._on_entry)
+        self._age = SETTINGS_AGE_SECONDS.labels(str(shard))
+        self._log = log.bind(shard=shard)
         self._position: int | None = None
         """Every change of all transactions before this one is in memory."""
         self._position_at = 0.0
@@ -72,48 +88,13 @@ class SourceDirectory:
         self._restarts = 0
         self._database_away = False
         self._unreadable: set[str] = set()
-        self._is_ready = asyncio.Event()
-
-    def get(self, token: str) -> PreparedSource | None:
-        """Return the source of an ingest token, or `None`: unknown here, or deleted."""
-        found = self._sources.get(sha256(token.encode(errors="replace")))
-        return None if found is self._gone else found
-
-    async def lookup(self, token: str) -> PreparedSource | None:
-        """Return the source of a token that `get` does not know: one limited read, or none.
-
-        Raises:
-            Unavailable: nobody can say at the moment whether there is such a source.
-        """
-        digest = sha256(token.encode(errors="replace"))
-        if digest in self._sources:
-            return self.get(token)
-        place = self._lookups.admit(digest)
-        if place is not None:
-            async with place:
-                await self._read(digest)
-        elif not (self._lookups.knows_not(digest) or self.age_s < SURE_S):
-            raise Unavailable("The source's settings cannot be read at the moment.")
-        return self.get(token)
-
-    @property
-    def ready(self) -> bool:
-        """Whether all sources have been read once."""
-        return self._is_ready.is_set()
-
-    async def wait_ready(self) -> None:
-        """Return when all sources have been read."""
-        await self._is_ready.wait()
+        self.is_ready: Final = asyncio.Event()
+        """Set once all of the shard's settings have been read."""
 
     @property
     def age_s(self) -> float:
         """Return the seconds since the copy was last known to be current."""
         return time.monotonic() - self._current_at
-
-    @property
-    def count(self) -> int:
-        """Return how many sources are known, deleted ones included."""
-        return len(self._sources)
 
     async def run(self) -> NoReturn:
         """Keep the copy current until cancelled."""
@@ -123,7 +104,7 @@ class SourceDirectory:
     async def _supervise(self) -> NoReturn:
         while True:
             self._settle()
-            SETTINGS_AGE_SECONDS.set(self.age_s)
+            self._age.set(self.age_s)
             if self._watch.sessions - 1 > self._restarts:
                 SETTINGS_RESTARTS.inc(self._watch.sessions - 1 - self._restarts)
                 self._restarts = self._watch.sessions - 1
@@ -139,17 +120,33 @@ class SourceDirectory:
         silent = time.monotonic() - self._beat_at
         return max(silent, behind) > MISSED_S or self._session != self._watch.sessions
 
+    async def read(self, digest: bytes) -> bool:
+        """Look for one token in the bucket, and in PostgreSQL where the bucket can't be sure.
+
+        Return whether that settles it: what is not in memory now is not on this shard.
+        """
+        reached = True
+        try:
+            entry = await self._bucket.get(digest.hex())
+        except BrokerUnavailable:
+            reached, entry = False, None
+        if entry is not None:
+            self._on_entry(entry)
+        elif self.falls_back:
+            reached |= await self._read_row(digest)
+        return self.is_ready.is_set() and (reached or self.age_s < SURE_S)
+
     def _on_entry(self, entry: Entry) -> None:
         """Take in what the watch brings; whatever it is, the watch goes on."""
         try:
             if entry.key == BEAT_KEY:
                 self._on_beat(beat_decoder.decode(entry.value), entry.revision)
             else:
-                self._apply(bytes.fromhex(entry.key), decoder.decode(entry.value))
+                self._memory.take(self.shard, entry.key, decoder.decode(entry.value))
         except (msgspec.MsgspecError, ValueError) as error:
             if entry.key not in self._unreadable and len(self._unreadable) < FEW:
                 self._unreadable.add(entry.key)
-                log.error("settings_unreadable", key=entry.key, reason=type(error).__name__)
+                self._log.error("settings_unreadable", key=entry.key, reason=type(error).__name__)
 
     def _on_beat(self, beat: Beat, revision: int) -> None:
         self._beat = beat
@@ -167,20 +164,9 @@ class SourceDirectory:
 
     def _place(self, position: int, at: float, session: int) -> None:
         self._position, self._position_at, self._session = position, at, session
-        if not self._is_ready.is_set():
-            self._is_ready.set()
-            log.info("settings_ready", sources=len(self._sources))
-
-    def _apply(self, digest: bytes, settings: SourceSettings) -> None:
-        known = self._sources.get(digest)
-        if known is not None and known.settings.version >= settings.version:
-            return
-        deleted = settings.source_state == "deleted"
-        self._sources[digest] = self._gone if deleted else PreparedSource(settings, self._sealer)
-
-    def _apply_all(self, snapshots: Snapshots) -> None:
-        for key, settings in snapshots.items():
-            self._apply(bytes.fromhex(key), settings)
+        if not self.is_ready.is_set():
+            self.is_ready.set()
+            self._log.info("settings_ready")
 
     async def _catch_up(self) -> bool:
         """Read from PostgreSQL what is not known to be in memory; return whether it answered."""
@@ -188,7 +174,7 @@ class SourceDirectory:
         SETTINGS_FALLBACKS.inc()
         try:
             async with asyncio.timeout(QUERY_TIMEOUT_S) as deadline:
-                async with self._database.directory() as connection:
+                async with self._database().directory() as connection:
                     place = await store.position(connection)
                     known = self._position
                     if known is None or place.at - self._position_at > store.FEED_S / 2:
@@ -196,7 +182,8 @@ class SourceDirectory:
                         await self._reload(connection)
                     else:
                         changes = await store.changed_since(connection, known)
-                        self._apply_all(await current.of_changes(connection, changes))
+                        found = await current.of_changes(connection, changes, self._keep_s)
+                        self._memory.take_all(self.shard, found)
         except (DatabaseUnavailable, TimeoutError) as error:
             self._note_database(away=True, reason=str(error) or type(error).__name__)
             return False
@@ -206,49 +193,38 @@ class SourceDirectory:
         return True
 
     async def _reload(self, connection: store.Connection) -> None:
-        """Read all sources, and end those in memory that have no row."""
-        rowless = set(self._sources)
+        """Read everything, and end what has no row but is in memory."""
+        sources, tenants = self._memory.of(self.shard)
         rows = 0
-        async for page in current.of_all(connection):
-            self._apply_all(page)
-            rowless.difference_update(map(bytes.fromhex, page))
+        async for page in current.of_all(connection, self._keep_s):
+            self._memory.take_all(self.shard, page)
+            sources.difference_update(bytes.fromhex(key) for key in page if is_token(key))
+            tenants.difference_update(one.int for key in page if (one := tenant_of(key)))
             rows += len(page)
-        if len(rowless) > max(FEW, rows):
-            log.error("database_lacks_sources", memory=len(rowless), rows=rows)
+        rowless = len(sources) + len(tenants)
+        if rowless > max(FEW, rows):
+            self._log.error("database_lacks_rows", memory=rowless, rows=rows)
             return
-        self._sources.update(dict.fromkeys(rowless, self._gone))
-
-    async def _read(self, digest: bytes) -> None:
-        """Ask the bucket for one token, and PostgreSQL where the bucket can't be sure."""
-        reached = True
-        try:
-            entry = await self._bucket.get(digest.hex())
-        except BrokerUnavailable:
-            reached, entry = False, None
-        if entry is not None:
-            self._on_entry(entry)
-        elif self.falls_back:
-            reached |= await self._read_row(digest)
-        if digest in self._sources:
-            return
-        if not self.ready or not (reached or self.age_s < SURE_S):
-            raise Unavailable("The source's settings cannot be read at the moment.")
-        self._lookups.remember(digest)
+        self._memory.end(self.shard, sources, tenants)
 
     async def _read_row(self, digest: bytes) -> bool:
         """Ask PostgreSQL for one token; return whether it answered."""
         try:
-            async with asyncio.timeout(QUERY_TIMEOUT_S), self._database.directory() as connection:
+            async with (
+                asyncio.timeout(QUERY_TIMEOUT_S),
+                self._database().directory() as connection,
+            ):
                 found = await current.of_tokens(connection, [digest.hex()])
         except (DatabaseUnavailable, TimeoutError):
             return False
         # Junk must leave nothing behind, not even that it leads nowhere.
-        self._apply_all({key: known for key, known in found.items() if known is not GONE})
+        here = {key: known for key, known in found.items() if known is not GONE}
+        self._memory.take_all(self.shard, here)
         return True
 
     def _note_database(self, *, away: bool, reason: str = "") -> None:
         if away and not self._database_away:
-            log.warning("settings_fallback_away", reason=reason, age_s=round(self.age_s, 1))
+            self._log.warning("settings_fallback_away", reason=reason, age_s=round(self.age_s, 1))
         elif self._database_away and not away:
-            log.info("settings_fallback_back")
+            self._log.info("settings_fallback_back")
         self._database_away = away
