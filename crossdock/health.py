@@ -22,6 +22,11 @@ Probe = Callable[[], Awaitable[None]]
 """Returns when a component answers as it should; raises otherwise."""
 
 
+def of_shard(component: str, shard: int) -> str:
+    """Return the name of a component that each shard has; the first one's is the plain word."""
+    return f"{component}.{shard}" if shard else component
+
+
 class Component(msgspec.Struct, frozen=True):
     """Something that this process leans on."""
 
@@ -33,17 +38,21 @@ class Component(msgspec.Struct, frozen=True):
 
 
 class Health:
-    """Asks the components, and remembers since when they are as they are."""
+    """Asks the components, and remembers since when they are as they are.
+
+    What there is to ask may change with time: then `probes` is a function that returns it.
+    """
 
     def __init__(
         self,
-        probes: Mapping[str, Probe],
+        probes: Mapping[str, Probe] | Callable[[], Mapping[str, Probe]],
         *,
         required: frozenset[str],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._probes = probes
+        self._probes: Mapping[str, Probe] = {}
+        self._look = probes if callable(probes) else lambda: probes
         self._required = required
         self._clock = clock
         self._monotonic = monotonic
@@ -60,6 +69,7 @@ class Health:
         """Return the state of every component, at most a second old."""
         async with self._asking:
             if self._monotonic() - self._asked >= FRESH_S:
+                self._probes = self._look()
                 found = await asyncio.gather(*map(self._ask, self._probes))
                 self._known = dict(zip(self._probes, found, strict=True))
                 self._asked = self._monotonic()

@@ -1,4 +1,4 @@
-"""The role `maintenance`: partitions, retention, replays, and settings on their way to gateways.
+"""The role `maintenance`, for one shard: partitions, retention, replays, letters, settings, ends.
 
 Any number of workers may have it: each duty takes its own lock, or its own rows.
 """
@@ -7,12 +7,23 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import msgspec
 import structlog
 
+from crossdock.alerts.service import Alarm, resolve_past
 from crossdock.bus import Bus
-from crossdock.db import Database, partitions, retention
+from crossdock.config import Settings
+from crossdock.db import Database, Databases, partitions, retention
+from crossdock.db.control import CONTROL
 from crossdock.delivery.replays.service import ReplayRunner
+from crossdock.identity.forgetting import forget_in_control, forget_on_shard
+from crossdock.mail.letters import Letters
+from crossdock.mail.sending import Courier
+from crossdock.mail.service import Postbox
 from crossdock.outbox.service import drain_forever
+from crossdock.secrets.seal import Sealer
+from crossdock.tenancy.erasure import Eraser
+from crossdock.tenancy.quotas.telling import Teller
 from workers.errors import patiently
 
 EVERY_S: Final = 3600.0
@@ -20,12 +31,51 @@ EVERY_S: Final = 3600.0
 log = structlog.get_logger(__name__)
 
 
-async def run(database: Database, bus: Bus, *, retention_days: int) -> None:
-    """Do all of it until cancelled."""
+class Post(msgspec.Struct, frozen=True):
+    """Where a duty is done, and with what."""
+
+    settings: Settings
+    database: Database
+    """The shard's."""
+    databases: Databases
+    """All shards'."""
+    bus: Bus
+
+
+async def run(post: Post) -> None:
+    """Do all of it until cancelled.
+
+    Raises:
+        ConfigurationError: a key is missing, or the way out for letters is wrongly set.
+    """
+    settings, database = post.settings, post.database
+    access_ttl_s = settings.identity.access_ttl_s
+    courier = Courier.from_settings(database, settings)
+    alarm = Alarm(
+        Postbox(Sealer.from_text(settings.keys.mail, setting="CROSSDOCK_KEYS__MAIL")),
+        Letters(settings.gateway.public_url),
+    )
     async with asyncio.TaskGroup() as duties:
-        duties.create_task(drain_forever(database, bus))
+        duties.create_task(drain_forever(database, post.bus, access_ttl_s=access_ttl_s))
         duties.create_task(ReplayRunner(database).run())
-        duties.create_task(_keep_partitions(database, retention_days))
+        duties.create_task(_keep_partitions(database, settings.worker.retention_days))
+        duties.create_task(courier.run())
+        duties.create_task(_tidy(post))
+        duties.create_task(Teller(database, alarm).run())
+        duties.create_task(Eraser(post.databases, database.number).run())
+
+
+async def _tidy(post: Post) -> None:
+    """Remove what people once signed in with, and resolve what was told of days that are over.
+
+    Control's part is done beside shard 0.
+    """
+    while True:
+        await patiently("alerts", lambda: resolve_past(post.database))
+        await patiently("forgetting", lambda: forget_on_shard(post.database))
+        if post.database.number == CONTROL:
+            await patiently("forgetting", lambda: forget_in_control(post.databases))
+        await asyncio.sleep(EVERY_S)
 
 
 async def _keep_partitions(database: Database, retention_days: int) -> None:

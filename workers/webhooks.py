@@ -28,6 +28,7 @@ from crossdock.inbound.persist import (
     decode,
 )
 from crossdock.telemetry import metrics
+from crossdock.tenancy.quotas import Meter
 from proto import subjects
 from workers.announce import announce
 from workers.errors import patiently
@@ -50,6 +51,7 @@ class Webhooks:
         persister: Persister,
         dispatcher: Dispatcher,
         publisher: Publisher,
+        meter: Meter,
         *,
         batch_size: int,
     ) -> None:
@@ -57,6 +59,7 @@ class Webhooks:
         self._persister = persister
         self._dispatcher = dispatcher
         self._publisher = publisher
+        self._meter = meter
         self._batch_size = batch_size
         self._fetching = asyncio.Lock()
         self._stopping = False
@@ -110,6 +113,11 @@ class Webhooks:
         decoded = [decode(message.data, message.stream_seq) for message in batch]
         arrivals = [one for one in decoded if isinstance(one, Arrival)]
         persisted = await self._persist(arrivals, batch)
+        self._meter.add(
+            (arrival.tenant_id, len(arrival.message.body))
+            for arrival, outcome in zip(arrivals, persisted.outcomes, strict=True)
+            if isinstance(outcome, Stored)
+        )
         metrics.PERSIST_SECONDS.observe(time.perf_counter() - began)
         await self._dispatcher.offer([Job(leased, cargo) for leased, cargo in persisted.leased])
         outcomes = iter(persisted.outcomes)

@@ -7,7 +7,8 @@ counts even if the body after it never ends: it has taken the event, or refused 
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from types import TracebackType
 from typing import Final, Self
@@ -60,7 +61,7 @@ class Client:
 
         Args:
             guard: Decides about every address.
-            connections: In use at once; as many more may be idle.
+            connections: In use at once; as many more may be idle. See also `more`.
             tls: Other trust than the system's.
         """
         # Kept: asking for the running loop is a system call until Python 3.12.
@@ -73,6 +74,15 @@ class Client:
             auto_decompress=False,
             skip_auto_headers=("Accept-Encoding",),
         )
+
+    @contextmanager
+    def more(self, connections: int) -> Iterator[None]:
+        """Let so many more connections be in use at once, for one more who calls."""
+        self._connector.widen(connections)
+        try:
+            yield
+        finally:
+            self._connector.widen(-connections)
 
     async def __aenter__(self) -> Self:
         return self

@@ -113,6 +113,11 @@ class Connector(aiohttp.TCPConnector):
         self._factory = cast("partial[ResponseHandler]", partial(Protocol, loop=self._loop))
         self._most_idle = connections
 
+    def widen(self, connections: int) -> None:
+        """Let so many more be in use at once, and as many more idle."""
+        self._limit += connections
+        self._most_idle += connections
+
     @property
     def idle(self) -> int:
         """Connections that wait for their next use."""

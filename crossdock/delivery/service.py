@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from crossdock import ids, merge_patch, native
-from crossdock.db import Database
+from crossdock.db import Databases
 from crossdock.delivery import rules, store
 from crossdock.delivery.guard import Guard
 from crossdock.delivery.model import (
@@ -29,6 +29,7 @@ from crossdock.paging import Slice, Window
 from crossdock.secrets import rules as rotation
 from crossdock.secrets.model import SealedSecret
 from crossdock.secrets.seal import Sealer
+from crossdock.tenancy import quotas
 from crossdock.validation import convert
 
 __all__ = ["Deliveries", "Destinations"]
@@ -39,7 +40,7 @@ class Destinations:
 
     def __init__(
         self,
-        database: Database,
+        database: Databases,
         sealer: Sealer,
         guard: Guard,
         *,
@@ -58,6 +59,7 @@ class Destinations:
         Raises:
             Invalid: the URL is not one to call, or another part breaks a rule.
             Conflict: another destination has that name.
+            QuotaReached: the tenant has as many destinations as it may.
         """
         now = self._clock()
         destination_id = ids.new(now.timestamp())
@@ -81,6 +83,7 @@ class Destinations:
             updated_at=now,
         )
         async with self._database.tenant(tenant_id) as conn:
+            await quotas.take(conn, tenant_id, "destinations")
             await self._check_sources(conn, tenant_id, edit)
             if not await store.add_destination(conn, destination):
                 raise Conflict("Another destination has that name.")
@@ -262,7 +265,7 @@ class Deliveries:
 
     def __init__(
         self,
-        database: Database,
+        database: Databases,
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:

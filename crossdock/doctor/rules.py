@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final, get_args
 
+import msgspec
+
 from crossdock.bus.facts import BrokerFacts, StreamFacts
 from crossdock.config import DatabaseRole, KeySettings
 from crossdock.db.roles import role_name
@@ -60,7 +62,7 @@ def broker(facts: BrokerFacts) -> Iterator[Finding]:
 
 def keys(settings: KeySettings) -> Iterator[Finding]:
     """Judge the sealing keys; they are never shown."""
-    named = {"sources": settings.sources, "destinations": settings.destinations}
+    named: dict[str, str | None] = msgspec.to_builtins(settings)
     for name, text in named.items():
         check = f"key of {name}"
         variable = f"CROSSDOCK_KEYS__{name.upper()}"
@@ -76,11 +78,12 @@ def keys(settings: KeySettings) -> Iterator[Finding]:
             )
         else:
             yield Finding(check, "ok", f"{KEY_BYTES} bytes")
-    if settings.sources is not None and settings.sources == settings.destinations:
+    given = [text for text in named.values() if text is not None]
+    if len(set(given)) < len(given):
         yield Finding(
             "keys",
             "wrong",
-            "both are the same, so a worker can open sources' secrets",
+            "some are the same, so a worker can open what only gateways should",
             "Make a key of its own for each.",
         )
 

@@ -12,11 +12,12 @@ from crossdock import bus, ids
 from crossdock.bus import facts as broker_facts
 from crossdock.bus.facts import BrokerFacts
 from crossdock.config import DatabaseRole, DatabaseSettings, NatsSettings, Settings
-from crossdock.db import partitions
+from crossdock.db import Databases, partitions
 from crossdock.db.migrate import newest_revision
 from crossdock.doctor import rules, store
 from crossdock.doctor.model import DatabaseFacts, Finding
 from crossdock.errors import BrokerUnavailable, ConfigurationError, DatabaseUnavailable
+from crossdock.shards.service import Shards
 from crossdock.supervisor.readiness import gateway_url, is_ready, worker_url
 
 WAIT_S: Final = 5.0
@@ -27,6 +28,8 @@ READERS: Final[tuple[DatabaseRole, ...]] = (
     "ingest",
     "app",
     "directory",
+    "control",
+    "operator",
 )
 """Any of them reads the catalogue; the first also reads the schema's revision."""
 
@@ -42,6 +45,9 @@ async def examine(
         data: the data folder, where servers are embedded; then also the programs are asked.
     """
     findings = [finding async for finding in _database(settings.database)]
+    is_newest = any(one.check == "schema" and one.verdict == "ok" for one in findings)
+    if is_newest and settings.database.control_password is not None:
+        findings += [finding async for finding in _other_shards(settings.database)]
     broker = await _broker(settings.nats, system)
     if isinstance(broker, Finding):
         findings.append(broker)
@@ -74,6 +80,27 @@ async def _database(settings: DatabaseSettings) -> AsyncIterator[Finding]:
         yield finding
     for role in given[1:]:
         yield await _login(settings, role)
+
+
+async def _other_shards(settings: DatabaseSettings) -> AsyncIterator[Finding]:
+    """Examine every shard but the first; say of each what is wrong, or that nothing is."""
+    databases = await Databases.open(settings, {"control"})
+    try:
+        _, *others = await Shards(databases).all()
+        for facts in others:
+            name = facts.shard.name
+            there = databases.shard(facts.shard.id).settings
+            findings = [finding async for finding in _database(there)]
+            for finding in findings:
+                if finding.verdict != "ok":
+                    yield msgspec.structs.replace(finding, check=f"shard {name}: {finding.check}")
+            if facts.is_reachable:
+                found = f"{facts.tenants} tenants, {facts.shard.state}"
+                yield Finding(f"shard {name}", "ok", found)
+    except (DatabaseUnavailable, ConfigurationError):
+        return  # shard 0 has a finding of its own
+    finally:
+        await databases.close()
 
 
 async def _database_facts(settings: DatabaseSettings, reader: DatabaseRole) -> DatabaseFacts:

@@ -10,7 +10,6 @@ from crossdock.db import Database
 from crossdock.db.roles import PREFIX
 from crossdock.db.schema import SCHEMA
 from crossdock.doctor.model import RoleFacts, TableFacts
-from crossdock.errors import ConfigurationError
 
 
 @asynccontextmanager
@@ -20,18 +19,11 @@ async def session(
     """Connect as a role.
 
     Raises:
-        ConfigurationError: the server refuses it, or has no such database.
-        DatabaseUnavailable: it is away.
+        DatabaseUnavailable: the server refuses it, has no such database, or is away.
     """
     database = await Database.open(settings, [])
-    try:
-        async with database.session(role) as connection:
-            yield connection
-    except (
-        asyncpg.InvalidAuthorizationSpecificationError,
-        asyncpg.InvalidCatalogNameError,
-    ) as error:
-        raise ConfigurationError(f"The database refuses us: {error}") from error
+    async with database.session(role) as connection:
+        yield connection
 
 
 async def server(connection: asyncpg.Connection) -> asyncpg.Record:

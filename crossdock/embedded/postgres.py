@@ -9,6 +9,8 @@ from signal import SIGINT, SIGQUIT, Signals
 from typing import ClassVar, Final, get_args
 from urllib.parse import quote
 
+import msgspec
+
 from crossdock.config import DatabaseRole, DatabaseSettings
 from crossdock.embedded import binaries
 from crossdock.embedded.account import address, make_folder, own
@@ -98,9 +100,10 @@ class EmbeddedPostgres(EmbeddedServer):
             f"{role}_password": self.secrets.password(f"postgres-{role}")
             for role in get_args(DatabaseRole)
         }
-        return DatabaseSettings(
-            url=f"postgresql://{LOOPBACK}:{self.port}/{database}", pool_size=pool_size, **passwords
+        found = DatabaseSettings(
+            url=f"postgresql://{LOOPBACK}:{self.port}/{database}", pool_size=pool_size
         )
+        return msgspec.structs.replace(found, **passwords)
 
     def execute(self, *statements: str, database: str = "postgres") -> str:
         """Run statements as superuser, each in a transaction of its own; return what they print.

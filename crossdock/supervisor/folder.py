@@ -9,7 +9,14 @@ from typing import Final
 import msgspec
 
 from crossdock import config
-from crossdock.config import KeySettings, Settings
+from crossdock.config import (
+    DatabaseSettings,
+    KeySettings,
+    MailSettings,
+    Settings,
+    read_path,
+    write_path,
+)
 from crossdock.embedded import EmbeddedNats, EmbeddedPostgres, SecretFolder
 from crossdock.embedded.identity import Identity
 from crossdock.embedded.ports import free_port, is_free, obstacle
@@ -21,6 +28,15 @@ from crossdock.supervisor.readiness import reachable
 
 DEFAULT: Final = Path(".crossdock")
 
+SIZES: Final = (
+    "pool_size",
+    "tenant_connections",
+    "acquire_timeout_s",
+    "dedicated_pool_size",
+    "dedicated_pools",
+)
+"""Settings of the database that are a deployment's to choose, wherever the server is."""
+
 
 class State(msgspec.Struct, frozen=True):
     """What `up.json` says: enough for the other commands to find a running stack."""
@@ -29,6 +45,9 @@ class State(msgspec.Struct, frozen=True):
     """Without servers and secrets: those are filled in from the folder when asked for."""
     programs: dict[str, Identity] = {}
     """The gateway's and the worker's processes; the servers keep their own."""
+
+
+_decoder: Final = msgspec.json.Decoder(State, dec_hook=read_path)
 
 
 class DataFolder:
@@ -62,7 +81,7 @@ class DataFolder:
     def state(self) -> State:
         """Return what the last supervisor wrote down."""
         try:
-            return msgspec.json.decode(self._file.read_bytes(), type=State)
+            return _decoder.decode(self._file.read_bytes())
         except (FileNotFoundError, msgspec.DecodeError):
             return State()
         except OSError as error:
@@ -70,7 +89,7 @@ class DataFolder:
 
     def save(self, state: State) -> None:
         """Write it down for the other commands and for the next supervisor."""
-        write_private(self._file, msgspec.json.encode(state).decode())
+        write_private(self._file, msgspec.json.encode(state, enc_hook=write_path).decode())
 
     def choose_ports(self, settings: Settings, port: int | None) -> Settings:
         """Return settings with a port for each program: as told, as last time, or a free one.
@@ -104,16 +123,25 @@ class DataFolder:
         return msgspec.structs.replace(settings, gateway=gateway, worker=worker)
 
     def complete(self, settings: Settings) -> Settings:
-        """Return settings with this folder's servers, passwords and keys."""
+        """Return settings with this folder's servers, passwords, keys and mail."""
         return msgspec.structs.replace(
             settings,
-            database=EmbeddedPostgres(self.path).settings(pool_size=settings.database.pool_size),
+            database=_sized(EmbeddedPostgres(self.path).settings(), settings.database),
             nats=EmbeddedNats(self.path).settings(),
             keys=KeySettings(
                 sources=self.secrets.key("key-sources"),
                 destinations=self.secrets.key("key-destinations"),
+                identity=self.secrets.key("key-identity"),
+                mail=self.secrets.key("key-mail"),
             ),
+            mail=self.way_out(settings.mail),
         )
+
+    def way_out(self, mail: MailSettings) -> MailSettings:
+        """Return how letters leave: as told, or into a folder beside the data."""
+        if mail.smtp_host is not None or mail.folder is not None:
+            return mail
+        return msgspec.structs.replace(mail, folder=(self.path / "mail").resolve())
 
     def settings(self) -> Settings:
         """Return all settings of the stack that runs here.
@@ -147,6 +175,15 @@ def names_servers(environment: Mapping[str, str]) -> bool:
     """Tell whether settings point at servers, rather than only adjust this or that."""
     pointing = tuple(f"{config.PREFIX}{name}" for name in ("CONFIG", "DATABASE__", "NATS__"))
     return any(name.startswith(pointing) for name in environment)
+
+
+def only_sizes(told: DatabaseSettings) -> DatabaseSettings:
+    """Return what a stack lets its database settings say: how many connections, for whom."""
+    return _sized(DatabaseSettings(), told)
+
+
+def _sized(own: DatabaseSettings, told: DatabaseSettings) -> DatabaseSettings:
+    return msgspec.structs.replace(own, **{name: getattr(told, name) for name in SIZES})
 
 
 def _choose(told: int, last: int, default: int) -> int:

@@ -11,12 +11,12 @@ from typing import Final, Self
 import msgspec
 import structlog
 
-from crossdock.config import DatabaseSettings, KeySettings, NatsSettings, Settings
+from crossdock.config import KeySettings, NatsSettings, Settings
 from crossdock.embedded import EmbeddedNats, EmbeddedPostgres
 from crossdock.embedded.server import EmbeddedServer
 from crossdock.errors import ConfigurationError, CrossdockError, ProcessFailed
 from crossdock.supervisor import environment
-from crossdock.supervisor.folder import DataFolder, State
+from crossdock.supervisor.folder import DataFolder, State, only_sizes
 from crossdock.supervisor.keeper import Keeper, Part
 from crossdock.supervisor.program import Program, Sink, command
 from crossdock.supervisor.readiness import gateway_url, worker_url
@@ -214,17 +214,18 @@ class Stack:
 def _without_secrets(settings: Settings) -> Settings:
     return msgspec.structs.replace(
         settings,
-        database=DatabaseSettings(pool_size=settings.database.pool_size),
+        database=only_sizes(settings.database),
         nats=NatsSettings(),
         keys=KeySettings(),
+        mail=msgspec.structs.replace(settings.mail, smtp_password=None),
     )
 
 
 def _refuse_foreign(settings: Settings) -> None:
     """Servers and keys named from outside would be ignored without a word."""
-    pool_only = DatabaseSettings(pool_size=settings.database.pool_size)
+    sizes = only_sizes(settings.database)
     given = {
-        "database": settings.database != pool_only,
+        "database": settings.database != sizes,
         "nats": settings.nats != NatsSettings(),
         "keys": settings.keys != KeySettings(),
     }

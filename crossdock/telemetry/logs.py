@@ -20,7 +20,8 @@ MASK: Final = "***"
 _SECRET_NAME: Final = re.compile(
     r"secret|password|token|authorization|api_key|recipe|cookie", re.IGNORECASE
 )
-_SECRET_TEXT: Final = re.compile(r"\b(whsec_|whsk_|cdk_[a-z]+_)[A-Za-z0-9+/=_-]+")
+_SECRET_TEXT: Final = re.compile(r"\b(whsec_|whsk_|cd[a-z]_[a-z]+_|eyJ)[A-Za-z0-9+/=._-]+")
+"""Secrets of webhooks; keys and tokens of ours, whatever for; JSON Web Tokens."""
 
 
 def configure(settings: LogSettings, service: str) -> None:

@@ -85,7 +85,8 @@ DEAD_LETTERS: Final = Counter("crossdock_dead_letters", "Dead letters, by reason
 
 SETTINGS_AGE_SECONDS: Final = Gauge(
     "crossdock_settings_age_seconds",
-    "Since the sources' settings were last known to be current.",
+    "Since the settings were last known to be current, by shard.",
+    ["shard"],
     multiprocess_mode="livemax",
 )
 SETTINGS_RESTARTS: Final = Counter(
@@ -94,3 +95,29 @@ SETTINGS_RESTARTS: Final = Counter(
 SETTINGS_FALLBACKS: Final = Counter(
     "crossdock_settings_fallbacks", "Reads of settings from PostgreSQL while the watch was away."
 )
+
+DATABASE_CONNECTIONS: Final = Gauge(
+    "crossdock_database_connections",
+    "Connections that tenants' work holds, by pool: a shard's number, or all dedicated ones.",
+    ["pool"],
+    multiprocess_mode="livesum",
+)
+DATABASE_WAITING: Final = Gauge(
+    "crossdock_database_waiting",
+    "Tenants' work that waits for a connection, by pool.",
+    ["pool"],
+    multiprocess_mode="livesum",
+)
+DATABASE_WAIT_SECONDS: Final = Histogram(
+    "crossdock_database_wait_seconds",
+    "Waits for a connection, by tier; who need not wait is not counted.",
+    ["tier"],
+    buckets=_FAST,
+)
+DATABASE_REFUSED: Final = Counter(
+    "crossdock_database_refused",
+    "Tenants' work refused because none of its connections came free, by tier.",
+    ["tier"],
+)
+
+MAILS: Final = Counter("crossdock_mails", "Attempts to send a letter, by outcome.", ["outcome"])

@@ -17,7 +17,7 @@ from aiohttp import web
 
 from crossdock import ids
 from crossdock.config import Settings
-from crossdock.db import Database
+from crossdock.db import Databases
 from crossdock.delivery.client import Client
 from crossdock.delivery.dispatch.dispatcher import Dispatcher, DispatchSettings, Job
 from crossdock.delivery.dispatch.lines import Caps
@@ -136,13 +136,14 @@ async def hanging(_: web.Request) -> web.StreamResponse:
 class DeliveryBed:
     """The services over one database."""
 
-    def __init__(self, database: Database, settings: Settings) -> None:
-        self.database = database
+    def __init__(self, databases: Databases, settings: Settings) -> None:
+        self.databases = databases
+        self.database = database = databases.shard(0)
         self.settings = settings
         self.sealer = Sealer.from_text(settings.keys.destinations, setting="the tests' key")
-        self.destinations = Destinations(database, self.sealer, GUARD, timeout_s=15)
-        self.deliveries = Deliveries(database)
-        self.tenants = Tenants(database, shard=settings.shard)
+        self.destinations = Destinations(databases, self.sealer, GUARD, timeout_s=15)
+        self.deliveries = Deliveries(databases)
+        self.tenants = Tenants(databases, shard=settings.shard)
         self.persister = Persister(database, lease_s=30)
         self._serial = 0
 

@@ -7,20 +7,26 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import aiohttp
 import msgspec
 
 from crossdock.bus import Bus, connect
-from crossdock.bus.streams import wait_for_streams
-from crossdock.config import DeliverySettings, LogSettings, Settings, WorkerSettings
+from crossdock.bus.streams import ensure_shard, wait_for_streams
+from crossdock.config import (
+    DatabaseRole,
+    DeliverySettings,
+    LogSettings,
+    Settings,
+    WorkerSettings,
+)
 from crossdock.supervisor.environment import environment, for_worker
 from proto import subjects
 from proto.ingest import IngestedV1, encoder
 from tests.beds.delivery import until
 
-ROLES: Final = frozenset({"app", "ingest", "dispatch", "maintenance"})
+ROLES: Final = frozenset(get_args(DatabaseRole)) - {"owner"}
 
 
 def free_port() -> int:
@@ -143,6 +149,7 @@ class Ingest:
         """Connect, and declare the streams."""
         bus = await connect(settings.nats, name="test")
         await wait_for_streams(bus)
+        await ensure_shard(bus, 0)
         return cls(bus)
 
     async def accept(self, *messages: IngestedV1 | bytes) -> None:

@@ -6,7 +6,9 @@ dispatcher's round through all destinations finds again what was forgotten.
 """
 
 import heapq
+from collections.abc import Collection
 from typing import Final
+from uuid import UUID
 
 from crossdock.delivery.dispatch.lines import Key
 
@@ -39,6 +41,13 @@ class Agenda:
         """Don't look at a destination before that moment, whatever was or will be noted."""
         self._postponed.add(key)
         self._set(key, moment)
+
+    def hurry(self, tenants: Collection[UUID] | None, moment: float) -> None:
+        """Look then at what was postponed, though it was to wait: of these tenants, or of all."""
+        for key in [key for key in self._postponed if tenants is None or key[0] in tenants]:
+            self._postponed.discard(key)
+            if moment < self._moments[key]:
+                self._set(key, moment)
 
     def due(self, now: float, limit: int) -> list[Key]:
         """Take out the destinations whose moment has come, at most `limit`, soonest first."""

@@ -9,9 +9,10 @@ the backlog, it stays in the database.
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Final
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -20,6 +21,7 @@ from crossdock.db.database import Database
 from crossdock.delivery.client import Client
 from crossdock.delivery.dispatch.attempt import Attempted, Attempter
 from crossdock.delivery.dispatch.breaker import Breakers
+from crossdock.delivery.dispatch.feed import POLL_S, Feed
 from crossdock.delivery.dispatch.lines import Caps, Key, Lines
 from crossdock.delivery.dispatch.queue import HOLD_S, SOONEST_S, Job, Queue
 from crossdock.delivery.dispatch.recorder import Outcome, Recorder
@@ -86,6 +88,7 @@ class Dispatcher:
             clock=clock,
             monotonic=monotonic,
         )
+        self._feed = Feed(database, monotonic)
         self._recorder = Recorder(database, clock)
         self._recorder.on_changed = self._targets.forget
         self._recorder.on_resumed = self._pump
@@ -140,6 +143,7 @@ class Dispatcher:
             tasks.create_task(self._recorder.run())
             tasks.create_task(self._claim_forever())
             tasks.create_task(self._refresh_forever())
+            tasks.create_task(self._follow_changes())
 
     def stop(self) -> None:
         """Start nothing new, and give back what waits for its turn."""
@@ -207,6 +211,26 @@ class Dispatcher:
                 await self._targets.load(self._lines.waiting_keys())
             except DatabaseUnavailable:
                 log.debug("refresh_waits")
+
+    async def _follow_changes(self) -> None:
+        """Hold back what was just closed, and let go on what was opened again."""
+        while True:
+            try:
+                tenants = await self._feed.changed()
+                if tenants is None or tenants:
+                    await self._renew(tenants)
+            except DatabaseUnavailable:
+                log.debug("changes_wait")
+            await asyncio.sleep(POLL_S)
+
+    async def _renew(self, tenants: Collection[UUID] | None) -> None:
+        """Read tenants' destinations anew, and give back what waits for those that are closed."""
+        outdated = self._targets.outdate(tenants)
+        self._queue.hurry(tenants)
+        self._wake.set()
+        for key, ready in (await self._targets.load(outdated)).items():
+            if ready is None or not ready.target.enabled:
+                self._give_back(key, 0.0)
 
     # Flights
 

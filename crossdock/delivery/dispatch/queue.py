@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -20,7 +20,8 @@ from crossdock.delivery.model import Cargo, Leased
 
 NOBODY: Final = UUID(int=0)
 HOLD_S: Final = 5.0
-"""How often to see whether a disabled destination, or a suspended tenant, is back."""
+"""How often to see whether a disabled destination, or a suspended tenant, is back, where the feed
+of changes has not told it."""
 SOONEST_S: Final = 0.02
 _KEYS_A_CLAIM: Final = 128
 _MOST_A_CLAIM: Final = 512
@@ -100,6 +101,10 @@ class Queue:
     def leave(self, key: Key, for_s: float) -> None:
         """Leave a destination alone for so long."""
         self._agenda.postpone(key, self._now() + for_s)
+
+    def hurry(self, tenants: Collection[UUID] | None) -> None:
+        """Look again now at what was left alone: of these tenants, or of all."""
+        self._agenda.hurry(tenants, self._now())
 
     def defer(self, key: Key) -> None:
         """Come back to a destination once something of its tenant has landed."""

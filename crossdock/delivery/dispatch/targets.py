@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable, Collection
+from math import inf
 from typing import Final
+from uuid import UUID
 
 import msgspec
 from yarl import URL
@@ -19,7 +21,8 @@ from crossdock.secrets.seal import Sealer
 from crossdock.telemetry import trace
 
 FRESH_S: Final = 2.0
-"""For how long a destination is used as it was read: the most that an edit may be late."""
+"""For how long a destination is used as it was read: the most that an edit may be late. That it was
+disabled, or its tenant suspended, is told by the feed, and known sooner."""
 CAPACITY: Final = 5_000
 _OCTETS: Final = "application/octet-stream"
 _LONGEST_TYPE: Final = 384
@@ -125,6 +128,13 @@ class Targets:
         """Read a destination anew when it is needed next."""
         self._ready.pop(key, None)
         self._missing.pop(key, None)
+
+    def outdate(self, tenants: Collection[UUID] | None) -> list[Key]:
+        """Have these tenants' destinations, or all, read anew; return those that were known."""
+        keys = [key for key in self._ready if tenants is None or key[0] in tenants]
+        for key in keys:
+            self._ready[key].read_at = -inf
+        return keys
 
     def _is_fresh(self, key: Key, now: float) -> bool:
         ready = self._ready.get(key)

@@ -14,13 +14,14 @@ from uuid import UUID
 import structlog
 
 from crossdock import ids
-from crossdock.db import Database
+from crossdock.db import Database, Databases
 from crossdock.delivery import rules
 from crossdock.delivery import store as deliveries
 from crossdock.delivery.model import Delivery, Replay, ReplayFilter
 from crossdock.delivery.replays import store
 from crossdock.errors import Conflict, Invalid, NotFound, Unavailable, Violation
 from crossdock.paging import Slice, Window
+from crossdock.tenancy import quotas
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +34,7 @@ class Replays:
     """Starts, shows and cancels a tenant's replays."""
 
     def __init__(
-        self, database: Database, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self, database: Databases, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         self._database = database
         self._clock = clock
@@ -43,6 +44,7 @@ class Replays:
 
         Raises:
             Invalid: the time range is empty.
+            QuotaReached: as many jobs of the tenant are running as may.
         """
         after, before = wanted.created_after, wanted.created_before
         if after is not None and before is not None and after >= before:
@@ -59,6 +61,7 @@ class Replays:
             finished_at=None,
         )
         async with self._database.tenant(tenant_id) as conn:
+            await quotas.take(conn, tenant_id, "concurrent_jobs")
             await store.add(conn, replay)
         return replay
 

@@ -5,15 +5,15 @@ from collections.abc import AsyncIterator
 import pytest
 
 from crossdock.config import DatabaseSettings, Settings
-from crossdock.db import Database
+from crossdock.db import Databases
 from tests.beds.delivery import DeliveryBed, Receiver
+from tests.beds.worker import ROLES
 
 
 @pytest.fixture(scope="module")
 async def bed(settings: Settings, fresh_database: DatabaseSettings) -> AsyncIterator[DeliveryBed]:
     """The services over a database of this module's own."""
-    roles = {"app", "ingest", "dispatch", "maintenance"}
-    database = await Database.open(fresh_database, roles)  # type: ignore[arg-type]
+    database = await Databases.open(fresh_database, ROLES)
     yield DeliveryBed(database, settings)
     await database.close()
 

@@ -83,7 +83,7 @@ async def test_edits_are_merged_checked_and_versioned(bed: DeliveryBed) -> None:
 
 
 async def test_production_takes_no_address_of_this_machine(bed: DeliveryBed) -> None:
-    strict = Destinations(bed.database, bed.sealer, Guard(), timeout_s=15)
+    strict = Destinations(bed.databases, bed.sealer, Guard(), timeout_s=15)
     tenant = await bed.tenant()
     for url in ("http://127.0.0.1/", "http://localhost/", "https://example.com:8443/"):
         with pytest.raises(Invalid):

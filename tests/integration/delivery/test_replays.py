@@ -37,7 +37,7 @@ async def finish(bed: DeliveryBed, replay_id: UUID, tenant: UUID, chunk: int = 5
     runner = ReplayRunner(bed.database, chunk=chunk)
     while await runner.work():
         pass
-    found = await Replays(bed.database).get(tenant, replay_id)
+    found = await Replays(bed.databases).get(tenant, replay_id)
     assert found.state == "done"
     assert found.finished_at is not None
     return found.matched
@@ -113,7 +113,7 @@ async def test_a_bulk_replay_takes_what_matches_and_nothing_else(
     made = [bed.arrival(tenant, event_type="user.made") for _ in range(5)]
     await bury(bed, tenant, *paid, *made)
     await bury(bed, other, bed.arrival(other))
-    replays = Replays(bed.database)
+    replays = Replays(bed.databases)
     started = await replays.create(tenant, ReplayFilter(event_types=("order.*",)))
     assert await finish(bed, started.id, tenant, chunk=3) == 7
     states = [one.delivery.state for one in await bed.all_of(tenant)]
@@ -131,7 +131,7 @@ async def test_each_filter_narrows(bed: DeliveryBed, receiver: Receiver) -> None
     await bed.destination(tenant, receiver.url("/b", 404))
     await bed.destination(tenant, receiver.url("/c", 204))
     await bury(bed, tenant, bed.arrival(tenant))
-    replays = Replays(bed.database)
+    replays = Replays(bed.databases)
 
     async def count(**wanted: Any) -> int:
         """Return how many a filter takes, without changing what is there."""
@@ -174,7 +174,7 @@ async def test_a_replay_can_be_cancelled_and_its_progress_read(
     tenant = await bed.tenant()
     await bed.destination(tenant, receiver.url("/x", 500))
     await bury(bed, tenant, *(bed.arrival(tenant) for _ in range(10)))
-    replays = Replays(bed.database)
+    replays = Replays(bed.databases)
     started = await replays.create(tenant, ReplayFilter())
     await ReplayRunner(bed.database, chunk=4).work()
     found = await replays.get(tenant, started.id)
@@ -199,7 +199,7 @@ async def test_runners_at_the_same_time_make_each_delivery_once(
     tenant = await bed.tenant()
     await bed.destination(tenant, receiver.url("/x", 500))
     await bury(bed, tenant, *(bed.arrival(tenant) for _ in range(60)))
-    replays = Replays(bed.database)
+    replays = Replays(bed.databases)
     started = [await replays.create(tenant, ReplayFilter()) for _ in range(3)]
     runners = [ReplayRunner(bed.database, chunk=7) for _ in range(3)]
 
@@ -220,7 +220,7 @@ async def test_a_replay_whose_worker_is_killed_goes_on_where_it_was(
     tenant = await bed.tenant()
     await bed.destination(tenant, receiver.url("/x", 500))
     await bury(bed, tenant, *(bed.arrival(tenant) for _ in range(100)))
-    replays = Replays(bed.database)
+    replays = Replays(bed.databases)
     started = await replays.create(tenant, ReplayFilter())
     kills = 0
     while (found := await replays.get(tenant, started.id)).state == "running":
@@ -253,7 +253,7 @@ async def test_a_replay_whose_worker_is_killed_goes_on_where_it_was(
 async def test_a_missing_tenant_stops_no_runner(bed: DeliveryBed) -> None:
     """A replay of a tenant that moved to another shard is left alone."""
     tenant = await bed.tenant()
-    replays = Replays(bed.database)
+    replays = Replays(bed.databases)
     started = await replays.create(tenant, ReplayFilter())
     async with bed.database.session("maintenance") as conn:
         await conn.execute("UPDATE crossdock.tenants SET shard = 9 WHERE id = $1", tenant)

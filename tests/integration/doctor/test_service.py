@@ -1,5 +1,7 @@
 """An examination of real servers finds what was broken on purpose."""
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
 
@@ -9,6 +11,7 @@ from crossdock.config import DatabaseSettings, NatsSettings, Settings
 from crossdock.doctor import service
 from crossdock.doctor.model import Finding
 from crossdock.embedded import EmbeddedNats, EmbeddedPostgres
+from tests.beds.shards import Town
 
 
 @pytest.fixture
@@ -32,6 +35,28 @@ async def test_a_sound_deployment_is_well_but_for_a_test_servers_fsync(
     assert set(_wrong(findings)) == {"database durability"}
     durability = next(one for one in findings if one.check == "broker durability")
     assert durability.verdict == "ok"
+
+
+async def test_every_shard_is_examined(
+    sound: Settings,
+    new_database: Callable[[], DatabaseSettings],
+    postgres_server: EmbeddedPostgres,
+    nats_server: EmbeddedNats,
+) -> None:
+    settings = msgspec.structs.replace(sound, database=new_database())
+    second = new_database()
+    async with Town.open(postgres_server, settings.database, second):
+        findings = await service.examine(settings, system=nats_server.system_settings())
+        assert "shard second" in {one.check for one in findings if one.verdict == "ok"}
+        postgres_server.execute(
+            "UPDATE crossdock.alembic_version SET version_num = 'old'",
+            database=second.url.rpartition("/")[2],
+        )
+        findings = await service.examine(settings, system=nats_server.system_settings())
+        assert _wrong(findings)["shard second: schema"].startswith("revision old")
+    postgres_server.drop_database(second.url.rpartition("/")[2])
+    findings = await service.examine(settings, system=nats_server.system_settings())
+    assert "does not exist" in _wrong(findings)["shard second: database"]
 
 
 async def test_what_was_broken_is_found(

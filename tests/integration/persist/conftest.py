@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from crossdock.config import DatabaseSettings
-from crossdock.db import Database
+from crossdock.db import Database, Databases
 from crossdock.embedded import EmbeddedPostgres
 from crossdock.inbound.persist import Persister
 from tests.beds.world import World
@@ -29,6 +29,14 @@ async def world(
 async def database(fresh_database: DatabaseSettings) -> AsyncIterator[Database]:
     """The same database, as the product sees it."""
     opened = await Database.open(fresh_database, ["app", "ingest", "dispatch", "maintenance"])
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="module")
+async def databases(fresh_database: DatabaseSettings) -> AsyncIterator[Databases]:
+    """The same, as what serves tenants sees it."""
+    opened = await Databases.open(fresh_database, ["app", "maintenance"])
     yield opened
     await opened.close()
 

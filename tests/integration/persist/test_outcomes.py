@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from crossdock import ids
-from crossdock.db import Database
+from crossdock.db import Database, Databases
 from crossdock.errors import NotFound
 from crossdock.inbound.events import Events
 from crossdock.inbound.persist import (
@@ -70,7 +70,7 @@ async def test_a_message_that_comes_again_is_recognised_and_not_matched_again(
 
 
 async def test_duplicates_lead_to_their_original_by_every_id(
-    world: World, database: Database, persister: Persister
+    world: World, databases: Databases, persister: Persister
 ) -> None:
     one = tenant(Destination(fresh()))
     await world.add(one)
@@ -89,7 +89,7 @@ async def test_duplicates_lead_to_their_original_by_every_id(
         ]
     assert await world.count("events", "tenant_id = $1", one.id) == 1
     assert await world.count("deliveries", "tenant_id = $1", one.id) == 1
-    events = Events(database)
+    events = Events(databases)
     for accepted in (original, beside, later):
         assert (await events.get(one.id, accepted.event_id)).id == original.event_id
 
@@ -239,14 +239,14 @@ async def test_an_empty_batch_is_nothing(persister: Persister) -> None:
 
 
 async def test_a_stranger_finds_nothing_by_an_alias(
-    world: World, database: Database, persister: Persister
+    world: World, databases: Databases, persister: Persister
 ) -> None:
     one, two = tenant(), tenant()
     await world.add(one, two)
     original = world.webhook(one)
     copy = world.again(original)
     await persister.persist([original, copy])
-    events = Events(database)
+    events = Events(databases)
     assert (await events.get(one.id, copy.event_id)).id == original.event_id
     for known in (original.event_id, copy.event_id):
         with pytest.raises(NotFound):

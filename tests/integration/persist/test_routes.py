@@ -7,8 +7,9 @@ import pytest
 
 from crossdock.db import Database
 from crossdock.db.engine import connecting
+from crossdock.inbound.changes import FEED_S
 from crossdock.inbound.persist import Persister, Stored, store
-from crossdock.inbound.persist.routes import FEED_S, Routes
+from crossdock.inbound.persist.routes import Routes
 from tests.beds.world import Destination, Tenant, World, fresh, tenant
 
 

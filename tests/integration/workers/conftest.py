@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from crossdock.config import DatabaseSettings, Settings
-from crossdock.db import Database
+from crossdock.db import Databases
 from crossdock.embedded import EmbeddedNats
 from tests.beds.delivery import DeliveryBed, Receiver
 from tests.beds.worker import ROLES, Ingest, for_tests
@@ -37,7 +37,7 @@ def worker_settings(
 @pytest.fixture
 async def bed(settings: Settings, fresh_database: DatabaseSettings) -> AsyncIterator[DeliveryBed]:
     """The services over the same database."""
-    database = await Database.open(fresh_database, ROLES)  # type: ignore[arg-type]
+    database = await Databases.open(fresh_database, ROLES)
     yield DeliveryBed(database, settings)
     await database.close()
 

@@ -109,7 +109,7 @@ async def test_the_same_webhook_twice_has_one_effect(
     assert len(effects) == 1, "under whichever id came first; the other leads to it"
     assert len(await bed.all_of(tenant)) == 2
     both = [UUID(bytes=one.event_id) for one in (message, twin)]
-    events = Events(bed.database)
+    events = Events(bed.databases)
     assert len({(await events.get(tenant, one)).id for one in both}) == 1
 
 
@@ -207,7 +207,7 @@ async def test_a_worker_for_maintenance_alone_replays_and_leaves_ingest_alone(
     tenant = await bed.tenant()
     worker = msgspec.structs.replace(worker_settings.worker, roles=("maintenance",))
     only = msgspec.structs.replace(worker_settings, worker=worker)
-    replays = Replays(bed.database)
+    replays = Replays(bed.databases)
     started = await replays.create(tenant, ReplayFilter())
     await ingest.accept(bed.arrival(tenant).message)
     async with working(only):

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from crossdock.config import Settings
-from crossdock.db import Database
+from crossdock.db import Databases
 from crossdock.embedded import EmbeddedNats, EmbeddedPostgres
 from tests.beds.delivery import DeliveryBed, Receiver, failing_first, until
 from tests.beds.worker import ROLES, Ingest, WorkerProcess, for_tests, working
@@ -161,7 +161,7 @@ async def test_a_database_that_is_away_is_waited_for_at_the_start_and_later(
     private_postgres: EmbeddedPostgres,
 ) -> None:
     settings = msgspec.structs.replace(worker_settings, database=private_postgres.settings())
-    database = await Database.open(settings.database, ROLES)  # type: ignore[arg-type]
+    database = await Databases.open(settings.database, ROLES)
     bed = DeliveryBed(database, settings)
     tenant = await bed.tenant()
     await bed.destination(tenant, receiver.url("/ok"))

@@ -7,6 +7,7 @@ from crossdock.bus.consumer import Consumer
 from crossdock.bus.publisher import Publisher
 from crossdock.config import Settings
 from crossdock.inbound.persist import Arrival, Persisted, Persister
+from crossdock.tenancy.quotas import Meter
 from proto import subjects
 from tests.beds.delivery import DeliveryBed, Receiver, until
 from tests.beds.worker import Ingest
@@ -29,12 +30,13 @@ async def test_one_message_that_breaks_the_code_leaves_the_others_alone(
     await bed.destination(tenant, receiver.url("/ok"))
     bodies = [b"%d" % n for n in range(20)] + [b"breaks"] + [b"%d" % n for n in range(20, 40)]
     await ingest.accept(*(bed.arrival(tenant, body).message for body in bodies))
-    consumer = Consumer(ingest.bus, subjects.INGEST_STREAM, subjects.PERSIST_CONSUMER, room=100)
+    consumer = Consumer(ingest.bus, subjects.INGEST_STREAM, subjects.persist_consumer(0), room=100)
     await consumer.open()
     publisher = Publisher(worker_settings.nats)
     async with bed.dispatching() as dispatcher:
         fragile = Fragile(bed.database, lease_s=30)
-        flow = Webhooks(consumer, fragile, dispatcher, publisher, batch_size=100)
+        meter = Meter(bed.database, retention_days=30)
+        flow = Webhooks(consumer, fragile, dispatcher, publisher, meter, batch_size=100)
         running = asyncio.create_task(flow.run())
         await until(lambda: len(receiver.calls) == 40)
 

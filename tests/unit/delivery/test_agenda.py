@@ -52,3 +52,22 @@ def test_memory_is_bounded_and_forgetting_is_allowed() -> None:
         agenda.postpone(key(1), moment)
     assert len(agenda._heap) <= 41
     assert agenda.due(5000, 100)[-1] == key(1)
+
+
+def test_what_was_postponed_can_be_hurried() -> None:
+    agenda = Agenda()
+    for number in (1, 2, 3):
+        agenda.postpone(key(number), 40)
+    agenda.note(key(4), 30)
+    agenda.hurry([UUID(int=1), UUID(int=4)], 10)
+    assert agenda.due(10, 10) == [key(1)]
+    assert agenda.due(30, 10) == [key(4)], "it was not waiting for anybody's word"
+    agenda.hurry(None, 35)
+    assert set(agenda.due(35, 10)) == {key(2), key(3)}
+
+
+def test_what_is_due_sooner_is_not_put_off_by_hurrying() -> None:
+    agenda = Agenda()
+    agenda.postpone(key(1), 40)
+    agenda.hurry(None, 50)
+    assert agenda.due(40, 10) == [key(1)]

@@ -1,5 +1,7 @@
 """A program is told what it uses, and none of the other secrets."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -9,6 +11,7 @@ from crossdock.config import (
     DatabaseSettings,
     DeliverySettings,
     KeySettings,
+    MailSettings,
     NatsSettings,
     Settings,
     WorkerSettings,
@@ -34,12 +37,26 @@ WHOLE = Settings(
     nats=NatsSettings(user="u", password="nats-word", group_commit=False),
     worker=WorkerSettings(roles=("maintenance",)),
     delivery=DeliverySettings(allow_loopback=True, allowed_ports=()),
-    keys=KeySettings(sources="sources-key", destinations="destinations-key"),
+    keys=KeySettings(
+        sources="sources-key",
+        destinations="destinations-key",
+        identity="identity-key",
+        mail="mail-key",
+    ),
+    mail=MailSettings(smtp_host="mail.example.com", smtp_user="u", smtp_password="mail-word"),
 )
 
 
 @pytest.mark.parametrize(
-    "settings", [WHOLE, Settings(), for_gateway(WHOLE), for_worker(WHOLE)], ids=repr
+    "settings",
+    [
+        WHOLE,
+        Settings(),
+        Settings(mail=MailSettings(folder=Path("/a/folder"), smtp_ca=Path("ca.pem"))),
+        for_gateway(WHOLE),
+        for_worker(WHOLE),
+    ],
+    ids=repr,
 )
 def test_settings_survive_the_environment(settings: Settings) -> None:
     assert config.load(environment(settings, {})) == settings
@@ -47,14 +64,17 @@ def test_settings_survive_the_environment(settings: Settings) -> None:
 
 def test_a_gateway_is_not_told_what_it_must_not_do() -> None:
     words = set(environment(for_gateway(WHOLE), {}).values())
-    assert {"app-word", "directory-word", "sources-key", "destinations-key"} <= words
+    keys = {"sources-key", "destinations-key", "identity-key", "mail-key"}
+    assert {"app-word", "directory-word", *keys} <= words
     assert not {"owner-word", "ingest-word", "dispatch-word", "maintenance-word"} & words
+    assert "mail-word" not in words
 
 
 def test_a_worker_is_not_told_what_it_must_not_do() -> None:
     words = set(environment(for_worker(WHOLE), {}).values())
     assert {"ingest-word", "dispatch-word", "maintenance-word", "destinations-key"} <= words
-    assert not {"owner-word", "directory-word", "sources-key"} & words
+    assert {"mail-key", "mail-word"} <= words
+    assert not {"owner-word", "directory-word", "sources-key", "identity-key"} & words
 
 
 def test_the_worker_is_told_the_roles_that_it_takes() -> None:
@@ -64,7 +84,7 @@ def test_the_worker_is_told_the_roles_that_it_takes() -> None:
 def test_a_migration_has_no_keys() -> None:
     words = set(environment(for_migration(WHOLE, "postgresql://admin"), {}).values())
     assert {"owner-word", "app-word", "postgresql://admin"} <= words
-    assert not {"sources-key", "destinations-key"} & words
+    assert not {"sources-key", "destinations-key", "identity-key", "mail-key", "mail-word"} & words
 
 
 def test_what_was_inherited_stays_but_for_our_own_settings() -> None:

@@ -6,15 +6,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from crossdock.config import GatewaySettings, Settings
+from crossdock.config import (
+    DatabaseSettings,
+    GatewaySettings,
+    KeySettings,
+    MailSettings,
+    Settings,
+)
 from crossdock.embedded.identity import Identity
 from crossdock.embedded.ports import free_port, is_free
 from crossdock.errors import ConfigurationError
 from crossdock.supervisor.folder import DataFolder, State, names_servers
 from crossdock.supervisor.lock import FolderLock
-from crossdock.supervisor.stack import Stack
+from crossdock.supervisor.stack import Stack, _without_secrets
 
 
 def test_a_held_lock_is_refused_with_the_holders_number(tmp_path: Path) -> None:
@@ -82,6 +89,25 @@ def test_what_is_written_down_is_private_and_survives(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "up.json").stat().st_mode) == 0o600
     (tmp_path / "up.json").write_text("{half")
     assert folder.state() == State()
+
+
+def test_letters_go_into_the_folder_unless_told_otherwise(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path / "data")
+    folder.prepare()
+    # Written down and read again, as for `crossdock mail` beside a running stack.
+    folder.save(State(settings=Settings(mail=folder.way_out(MailSettings()))))
+    assert folder.state().settings.mail.folder == tmp_path / "data" / "mail"
+    for told in (MailSettings(folder=tmp_path / "x"), MailSettings(smtp_host="mail.example.com")):
+        assert folder.way_out(told) == told
+
+
+def test_no_secret_is_written_down() -> None:
+    mail = MailSettings(smtp_host="mail.example.com", smtp_user="u", smtp_password="mail-word")
+    keys = KeySettings(sources="key-word", identity="key-word", mail="key-word")
+    database = DatabaseSettings(app_password="app-word", control_password="control-word")
+    told = _without_secrets(Settings(mail=mail, keys=keys, database=database))
+    assert told.mail.smtp_user == "u"
+    assert "word" not in msgspec.json.encode(told).decode().replace("password", "")
 
 
 def test_settings_that_name_other_servers_are_refused(tmp_path: Path) -> None:

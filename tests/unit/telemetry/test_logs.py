@@ -35,6 +35,8 @@ def test_our_own_lines_and_a_librarys_have_one_shape(capsys: pytest.CaptureFixtu
         ("authorization", "Bearer abc"),
         ("detail", "key whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw was refused"),
         ("detail", "cdk_dev_0123_abcdef was refused"),
+        ("detail", "cdi_dev_0123_abcdef was refused"),
+        ("detail", "eyJhbGciOiJFZERTQSJ9.abcdef.abcdef was refused"),
     ],
 )
 def test_secrets_are_masked_by_name_and_by_look(name: str, value: str) -> None:
