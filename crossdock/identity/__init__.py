@@ -1,0 +1,1 @@
+"""Who somebody is: signing up, signing in, sessions, passwords, second factors, tokens."""

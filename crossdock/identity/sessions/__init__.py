@@ -1,0 +1,1 @@
+"""Sessions: begun, gone on with, listed and ended."""
