@@ -1,6 +1,7 @@
 """What crosses the boundary of access control."""
 
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -8,13 +9,25 @@ import msgspec
 from crossdock.tenancy.model import TenantState
 
 
+class Actor(msgspec.Struct, frozen=True):
+    """Who does something."""
+
+    kind: Literal["user", "key", "operator"]
+    """`operator`: one of the platform's people, inside a tenant by support access."""
+    id: UUID
+
+
 class Principal(msgspec.Struct, frozen=True):
-    """Who is asking: a key that was verified within the last second."""
+    """Who is asking, and what they may do: verified within the last second."""
 
     tenant_id: UUID
     tenant_state: TenantState
-    key_id: UUID
+    actor: Actor
     permissions: frozenset[str]
+    session_id: UUID | None = None
+    """Of a user's token; of an operator's, the support access."""
+    roles: tuple[str, ...] = ()
+    """Of a user or an operator."""
 
 
 class ApiKey(msgspec.Struct, frozen=True):
@@ -29,6 +42,10 @@ class ApiKey(msgspec.Struct, frozen=True):
     last_used_at: datetime | None
     """To within five minutes."""
     revoked_at: datetime | None
+    created_by: UUID | None = None
+    """The user who made it; none where an operator did."""
+    rotated_to: UUID | None = None
+    """The key that takes its place."""
 
 
 class NewApiKey(msgspec.Struct, frozen=True):
@@ -47,3 +64,6 @@ class StoredKey(msgspec.Struct, frozen=True):
     revoked_at: datetime | None
     last_used_at: datetime | None
     tenant_state: TenantState
+    created_by: UUID | None = None
+    creator_roles: tuple[str, ...] | None = None
+    """Of the user who made it, by now; `None` where that one is disabled or gone."""

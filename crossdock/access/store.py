@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TypeAlias
 from uuid import UUID
 
 from sqlalchemy import RowMapping, and_, func, insert, or_, select, update
@@ -10,8 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from crossdock.access.model import ApiKey, StoredKey
 from crossdock.access.rules import LAST_USED_GRAIN
 from crossdock.access.tables import api_keys
+from crossdock.identity.tables import users
 from crossdock.paging import Window
 from crossdock.tenancy.tables import tenants
+
+Connection: TypeAlias = AsyncConnection
+"""A connection inside a tenant, for callers who only pass it on."""
 
 _SHOWN = (
     api_keys.c.tenant_id,
@@ -22,6 +27,8 @@ _SHOWN = (
     api_keys.c.expires_at,
     api_keys.c.last_used_at,
     api_keys.c.revoked_at,
+    api_keys.c.created_by,
+    api_keys.c.rotated_to,
 )
 
 
@@ -36,6 +43,7 @@ async def add(conn: AsyncConnection, key: ApiKey, secret_hash: bytes) -> None:
             permissions=list(key.permissions),
             created_at=key.created_at,
             expires_at=key.expires_at,
+            created_by=key.created_by,
         )
     )
 
@@ -49,9 +57,12 @@ async def page(conn: AsyncConnection, tenant_id: UUID, window: Window) -> Sequen
     return [_key(row) for row in rows.mappings()]
 
 
-async def get(conn: AsyncConnection, tenant_id: UUID, key_id: UUID) -> ApiKey | None:
-    """Return one key."""
+async def get(
+    conn: AsyncConnection, tenant_id: UUID, key_id: UUID, *, lock: bool = False
+) -> ApiKey | None:
+    """Return one key, on demand held against other writers."""
     query = select(*_SHOWN).where(api_keys.c.tenant_id == tenant_id, api_keys.c.id == key_id)
+    query = query.with_for_update() if lock else query
     row = (await conn.execute(query)).mappings().one_or_none()
     return None if row is None else _key(row)
 
@@ -67,6 +78,54 @@ async def revoke(conn: AsyncConnection, tenant_id: UUID, key_id: UUID, now: date
     return (await conn.execute(statement)).one_or_none() is not None
 
 
+async def replaced_by(conn: AsyncConnection, tenant_id: UUID, key_id: UUID) -> ApiKey | None:
+    """Return the key whose place another took."""
+    query = select(*_SHOWN).where(
+        api_keys.c.tenant_id == tenant_id, api_keys.c.rotated_to == key_id
+    )
+    row = (await conn.execute(query)).mappings().one_or_none()
+    return None if row is None else _key(row)
+
+
+async def replace(
+    conn: AsyncConnection, tenant_id: UUID, key_id: UUID, successor: UUID, ends_at: datetime
+) -> None:
+    """Name the key that takes another's place, and when the other ends."""
+    await conn.execute(
+        update(api_keys)
+        .where(api_keys.c.tenant_id == tenant_id, api_keys.c.id == key_id)
+        .values(rotated_to=successor, expires_at=ends_at)
+    )
+
+
+async def revoke_of_user(
+    conn: AsyncConnection, tenant_id: UUID, user_id: UUID, now: datetime
+) -> int:
+    """End all keys that a user made; return how many had not ended before."""
+    rows = await conn.execute(
+        update(api_keys)
+        .where(
+            api_keys.c.tenant_id == tenant_id,
+            api_keys.c.created_by == user_id,
+            api_keys.c.revoked_at.is_(None),
+        )
+        .values(revoked_at=now)
+        .returning(api_keys.c.id)
+    )
+    return len(rows.all())
+
+
+async def roles_of_active(
+    conn: AsyncConnection, tenant_id: UUID, user_id: UUID
+) -> tuple[str, ...] | None:
+    """Return the roles of a user, unless they are disabled or gone."""
+    query = select(users.c.roles).where(
+        users.c.tenant_id == tenant_id, users.c.id == user_id, users.c.state == "active"
+    )
+    row = (await conn.execute(query)).one_or_none()
+    return None if row is None else tuple(row.roles)
+
+
 async def for_verification(
     conn: AsyncConnection, tenant_id: UUID, key_id: UUID
 ) -> StoredKey | None:
@@ -78,9 +137,19 @@ async def for_verification(
             api_keys.c.expires_at,
             api_keys.c.revoked_at,
             api_keys.c.last_used_at,
+            api_keys.c.created_by,
             tenants.c.state,
+            users.c.roles.label("creator_roles"),
         )
         .join(tenants, tenants.c.id == api_keys.c.tenant_id)
+        .outerjoin(
+            users,
+            and_(
+                users.c.tenant_id == api_keys.c.tenant_id,
+                users.c.id == api_keys.c.created_by,
+                users.c.state == "active",
+            ),
+        )
         .where(api_keys.c.tenant_id == tenant_id, api_keys.c.id == key_id)
     )
     row = (await conn.execute(query)).one_or_none()
@@ -93,6 +162,8 @@ async def for_verification(
         revoked_at=row.revoked_at,
         last_used_at=row.last_used_at,
         tenant_state=row.state,
+        created_by=row.created_by,
+        creator_roles=None if row.creator_roles is None else tuple(row.creator_roles),
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossdock.access import rules
+from crossdock.access import rules, tokentext
 from crossdock.errors import ConfigurationError, Unauthenticated
 
 KEY = rules.KeyText(
@@ -61,7 +61,7 @@ def test_a_key_with_something_about_it_is_refused(text: str) -> None:
 def test_a_number_too_large_for_its_bytes_is_refused() -> None:
     head = f"cdk_test_{'z' * 43}_{'z' * 43}"
     with pytest.raises(Unauthenticated):
-        rules.parse(head + rules._checksum(head), "test")
+        rules.parse(head + tokentext.checksum(head), "test")
 
 
 def test_another_environments_key_is_refused_in_the_same_words() -> None:

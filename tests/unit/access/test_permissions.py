@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from crossdock.access import rules
-from crossdock.access.model import Principal
+from crossdock.access.model import Actor, Principal, StoredKey
 from crossdock.errors import Forbidden, Invalid, TenantSuspended
 
 
 def principal(*permissions: str, state: Any = "active") -> Principal:
-    return Principal(uuid.uuid1(), state, uuid.uuid1(), frozenset(permissions))
+    return Principal(uuid.uuid1(), state, Actor("key", uuid.uuid1()), frozenset(permissions))
 
 
 def wants(*permissions: str) -> frozenset[str]:
@@ -59,3 +59,42 @@ def test_a_use_is_written_down_every_few_minutes() -> None:
     assert rules.is_use_news(None, now)
     assert not rules.is_use_news(now - timedelta(minutes=5), now)
     assert rules.is_use_news(now - timedelta(minutes=5, seconds=1), now)
+
+
+def stored(*permissions: str, **changes: Any) -> StoredKey:
+    return StoredKey(b"", frozenset(permissions), None, None, None, "active", **changes)
+
+
+def test_a_key_is_never_more_than_who_made_it() -> None:
+    custom = {"ops": {"sources:write"}}
+    both = ("events:read", "sources:write")
+    assert rules.permits(stored(*both), {}) == frozenset(both)
+    maker = uuid.uuid1()
+    assert rules.permits(stored(*both, created_by=maker), custom) is None
+    viewer = stored(*both, created_by=maker, creator_roles=("viewer",))
+    assert rules.permits(viewer, custom) == frozenset({"events:read"})
+    ops = stored(*both, created_by=maker, creator_roles=("ops", "gone"))
+    assert rules.permits(ops, custom) == frozenset({"sources:write"})
+    none = stored(*both, created_by=maker, creator_roles=())
+    assert rules.permits(none, custom) == frozenset()
+
+
+def test_a_rotated_key_ends_after_the_overlap_and_no_later_than_it_would_have() -> None:
+    now = datetime(2026, 11, 1, tzinfo=UTC)
+    hour, day = timedelta(hours=1), timedelta(days=1)
+    assert rules.rotated_end(None, now, day) == now + day
+    assert rules.rotated_end(now + hour, now, day) == now + hour
+    assert rules.rotated_end(now + day, now, hour) == now + hour
+    assert rules.rotated_end(None, now, timedelta(0)) == now
+    for overlap in (timedelta(seconds=-1), rules.MAX_OVERLAP + timedelta(seconds=1)):
+        with pytest.raises(Invalid):
+            rules.rotated_end(None, now, overlap)
+
+
+def test_operators_keys_have_operators_permissions() -> None:
+    held = wants("tenants:read", "events:read")
+    rules.check_permissions(wants("tenants:read"), held, platform=True)
+    with pytest.raises(Invalid):
+        rules.check_permissions(wants("tenants:read"), held)
+    with pytest.raises(Invalid):
+        rules.check_permissions(wants("events:read"), held, platform=True)

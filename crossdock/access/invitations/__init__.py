@@ -1,0 +1,1 @@
+"""How people come to a tenant: invited by somebody who holds what they are invited to."""

@@ -1,0 +1,1 @@
+"""Tenants' own roles: permissions under a name, which may build on other roles."""

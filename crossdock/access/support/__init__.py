@@ -1,0 +1,1 @@
+"""Support access: an operator looks into a tenant, for a reason, for a time, seen by its people."""
