@@ -9,7 +9,7 @@ import typer.core
 import typer.main
 
 from crossdock import __version__
-from crossdock.errors import ConfigurationError, CrossdockError
+from crossdock.errors import ConfigurationError, CrossdockError, Invalid
 
 WRONG_SETTINGS: Final = 2
 FAILED: Final = 1
@@ -19,7 +19,11 @@ COMMANDS: Final[dict[str, str]] = {
     "up": "crossdock.cli.up:up",
     "demo": "crossdock.cli.demo:demo",
     "tenant": "crossdock.cli.tenant:app",
+    "operator": "crossdock.cli.operator:app",
+    "mail": "crossdock.cli.mail:app",
+    "shard": "crossdock.cli.shard:app",
     "send": "crossdock.cli.send:send",
+    "keys": "crossdock.cli.keys:app",
     "doctor": "crossdock.cli.doctor:doctor",
     "migrate": "crossdock.cli.migrate:migrate",
     "gateway": "crossdock.cli.gateway:gateway",
@@ -94,7 +98,10 @@ def main() -> None:
 
 
 def _complain(error: CrossdockError, code: int) -> int:
-    print(f"crossdock: {error}", file=sys.stderr)
+    said = str(error)
+    if isinstance(error, Invalid) and said == Invalid.__doc__:  # all it knows is in the details
+        said = " ".join(violation.detail for violation in error.violations) or said
+    print(f"crossdock: {said}", file=sys.stderr)
     return code
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import msgspec
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from crossdock.config import LogSettings, NatsSettings, Settings
@@ -60,9 +61,9 @@ def _subject(data: Path | None) -> tuple[Settings, NatsSettings | None, Path | N
 def _show(findings: list[Finding]) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     for finding in findings:
-        table.add_row(MARKS[finding.verdict], finding.check, finding.found)
+        table.add_row(MARKS[finding.verdict], finding.check, escape(finding.found))
         if finding.mend:
-            table.add_row("", "", f"[italic]→ {finding.mend}[/italic]")
+            table.add_row("", "", f"[italic]→ {escape(finding.mend)}[/italic]")
     console = Console()
     console.print(table)
     wrong = sum(finding.verdict == "wrong" for finding in findings)

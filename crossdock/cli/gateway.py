@@ -1,7 +1,7 @@
 """`crossdock gateway`: the HTTP side alone."""
 
 from crossdock import config
-from crossdock.secrets.seal import Sealer
+from crossdock.secrets import keys
 
 
 def gateway() -> None:
@@ -11,8 +11,7 @@ def gateway() -> None:
     """
     settings = config.load()
     # Its processes would each find out, and be started again to find out once more.
-    Sealer.from_text(settings.keys.sources, setting="CROSSDOCK_KEYS__SOURCES")
-    Sealer.from_text(settings.keys.destinations, setting="CROSSDOCK_KEYS__DESTINATIONS")
+    keys.check_gateway(settings.keys)
     from gateway.server import run  # noqa: PLC0415 - wrong settings are told before all this is loaded
 
     run(settings)

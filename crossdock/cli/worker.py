@@ -8,7 +8,7 @@ import typer
 from crossdock import config
 from crossdock.config import WorkerRole
 from crossdock.errors import ConfigurationError
-from crossdock.secrets.seal import Sealer
+from crossdock.secrets import keys
 
 
 def worker(
@@ -29,8 +29,7 @@ def worker(
         settings = msgspec.structs.replace(
             settings, worker=msgspec.structs.replace(settings.worker, roles=chosen)
         )
-    if "webhooks" in settings.worker.roles:
-        Sealer.from_text(settings.keys.destinations, setting="CROSSDOCK_KEYS__DESTINATIONS")
+    keys.check_worker(settings.keys, settings.worker.roles)
     from workers.app import run  # noqa: PLC0415 - wrong settings are told before all this is loaded
 
     run(settings)

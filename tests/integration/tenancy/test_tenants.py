@@ -3,55 +3,34 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
 import msgspec
 import pytest
-from sqlalchemy import make_url
 
 from crossdock import ids
 from crossdock.access.authentication import Authenticator
-from crossdock.access.rules import PERMISSIONS
-from crossdock.db import Database
+from crossdock.access.permissions import PERMISSIONS
+from crossdock.db import Databases
 from crossdock.errors import Conflict, Invalid, NotFound
 from crossdock.supervisor.environment import environment
-from crossdock.tenancy.service import OwnTenant, Tenants
-
-
-@pytest.fixture(scope="module")
-async def database(settings: Any) -> AsyncIterator[Database]:
-    found = await Database.open(settings.database, {"app", "maintenance"})
-    yield found
-    await found.close()
-
-
-@pytest.fixture(scope="module")
-def tenants(database: Database) -> Tenants:
-    return Tenants(database, shard=0)
-
-
-@pytest.fixture(scope="module")
-async def admin(settings: Any, postgres_server: Any) -> AsyncIterator[asyncpg.Connection]:
-    name = str(make_url(settings.database.url).database)
-    connection = await asyncpg.connect(postgres_server.admin_url(name))
-    yield connection
-    await connection.close()
+from crossdock.tenancy.own import OwnTenant
+from crossdock.tenancy.service import Tenants
 
 
 def fresh() -> str:
     return f"t-{ids.new().hex}"
 
 
-async def test_a_tenant_is_found_by_slug_and_by_id(tenants: Tenants, database: Database) -> None:
+async def test_a_tenant_is_found_by_slug_and_by_id(tenants: Tenants, database: Databases) -> None:
     name = fresh()
     made = await tenants.create(name)
     assert (made.slug, made.state, made.version) == (name, "active", 1)
     assert await tenants.find(name) == made
     assert await tenants.find(ids.encode("ten", made.id)) == made
     assert await OwnTenant(database).get(made.id) == made
-    assert made in await tenants.all()
+    assert made in [one.tenant for one in await tenants.all()]
     for reference in ("nobody", ids.encode("ten", ids.new()), "", "ten_"):
         with pytest.raises(NotFound):
             await tenants.find(reference)
@@ -82,11 +61,14 @@ async def test_a_state_reaches_the_gateways_with_its_version(
         return found
 
     suspended = await tenants.switch(made.slug, "suspended")
-    assert (suspended.state, suspended.version, await told()) == ("suspended", 2, 1)
+    assert (suspended.state, suspended.version, await told()) == ("suspended", 2, 2)
     again = await tenants.switch(made.slug, "suspended")
-    assert (again.version, await told()) == (2, 1)
+    assert (again.version, await told()) == (2, 2)
+    assert suspended.not_before is not None, "Tokens of before then are worth nothing."
+    assert again.not_before == suspended.not_before
     resumed = await tenants.switch(made.slug, "active")
-    assert (resumed.state, resumed.version, await told()) == ("active", 3, 2)
+    assert resumed.not_before == suspended.not_before
+    assert (resumed.state, resumed.version, await told()) == ("active", 3, 3)
     with pytest.raises(NotFound):
         await tenants.switch("nobody", "suspended")
 
@@ -103,7 +85,7 @@ def crossdock(settings: Any, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 async def test_the_command_line_makes_a_tenant_and_its_key(
-    settings: Any, database: Database
+    settings: Any, database: Databases
 ) -> None:
     name = fresh()
     done = crossdock(settings, "create", name, "--json")
@@ -122,7 +104,7 @@ async def test_the_command_line_makes_a_tenant_and_its_key(
 
 
 async def test_the_command_line_suspends_resumes_and_makes_keys(
-    settings: Any, database: Database
+    settings: Any, database: Databases
 ) -> None:
     name = fresh()
     assert crossdock(settings, "create", name, "--slug", name).returncode == 0

@@ -4,6 +4,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,6 +55,52 @@ def test_suspend_and_resume_lead_to_and_fro() -> None:
     assert rules.switch(tenant("active"), "suspended")
     assert rules.switch(tenant("suspended"), "active")
     assert not rules.switch(tenant("active"), "active")
-    for state in ("terminating", "terminated"):
-        with pytest.raises(Conflict, match=state):
-            rules.switch(tenant(state), "active")
+
+
+def test_an_end_can_be_called_off_until_the_data_is_gone() -> None:
+    for state in ("active", "suspended"):
+        assert rules.switch(tenant(state), "terminating")
+    assert rules.switch(tenant("terminating"), "active")
+    assert rules.switch(tenant("terminating"), "terminated")
+    for state in ("active", "suspended", "terminating"):
+        with pytest.raises(Conflict, match="terminated"):
+            rules.switch(tenant("terminated"), state)  # type: ignore[arg-type]
+    with pytest.raises(Conflict, match="terminating"):
+        rules.switch(tenant("terminating"), "suspended")
+
+
+def test_the_platform_is_always_there() -> None:
+    platform = msgspec.structs.replace(tenant("active"), id=rules.PLATFORM)
+    for state in ("suspended", "terminating", "terminated"):
+        with pytest.raises(Conflict):
+            rules.switch(platform, state)
+
+
+@pytest.mark.parametrize(
+    "slug", ["www", "api", "admin", "platform", "ab", "a", "xn--80ak6aa92e", "support", "\u0430cme"]
+)
+def test_nobody_signs_up_as_somebody_else(slug: str) -> None:
+    with pytest.raises(Invalid) as error:
+        rules.check_own("Acme", slug)
+    assert error.value.violations[0].pointer == "/slug"
+
+
+def test_an_operator_may_give_a_short_slug() -> None:
+    rules.check("Acme", "ab")
+    rules.check_own("Acme", "abc")
+
+
+@pytest.mark.parametrize("reason", ["", " ", "a\nb", "x" * 501])
+def test_a_reason_says_something(reason: str) -> None:
+    with pytest.raises(Invalid) as error:
+        rules.check_reason(reason)
+    assert error.value.violations[0].pointer == "/reason"
+
+
+def test_a_grace_is_some_days() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    assert rules.end_of_grace(now, 30) == datetime(2026, 1, 31, tzinfo=UTC)
+    assert rules.end_of_grace(now, 0) == now
+    for days in (-1, 366, 10**9):
+        with pytest.raises(Invalid):
+            rules.end_of_grace(now, days)

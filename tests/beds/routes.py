@@ -1,0 +1,45 @@
+"""The routes of the REST API, read off the application."""
+
+import re
+from typing import Final
+
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+
+PUBLIC: Final = frozenset(
+    {
+        ("GET", "/.well-known/jwks.json"),
+        ("GET", "/health/components"),
+        ("GET", "/health/live"),
+        ("GET", "/health/ready"),
+        ("POST", "/v1/auth/login"),
+        ("POST", "/v1/auth/password/reset"),
+        ("POST", "/v1/auth/password/reset/confirm"),
+        ("POST", "/v1/auth/refresh"),
+        ("POST", "/v1/invitations/accept"),
+        ("POST", "/v1/signup"),
+        ("POST", "/v1/signup/verify"),
+    }
+)
+"""All that is open to everybody: written out, so that nothing joins it unseen."""
+
+
+def handlers(app: Litestar) -> list[tuple[str, str, HTTPRouteHandler]]:
+    """Return method, path and handler of every route of ours."""
+    return [
+        (method, re.sub(r"{(\w+):\w+}", r"{\1}", route.path), handler)
+        for route in app.routes
+        for handler in getattr(route, "route_handlers", ())
+        for method in sorted(handler.http_methods)
+        if method != "OPTIONS" and not route.path.startswith("/schema")
+    ]
+
+
+def name_of(handler: HTTPRouteHandler) -> str:
+    """Return the name of a handler's function, which the document calls its operation."""
+    return handler.handler_name.rsplit(".", 1)[-1]
+
+
+def takes_body(handler: HTTPRouteHandler) -> bool:
+    """Tell whether a handler reads a body."""
+    return "data" in handler.parsed_fn_signature.parameters
