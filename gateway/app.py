@@ -3,18 +3,18 @@
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable
-from contextlib import suppress
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import Final, cast
 
 import structlog
 
-from crossdock import config
+from crossdock import config, process
 from crossdock.config import Settings
 from crossdock.errors import CrossdockError
 from crossdock.memory import settle_memory
 from crossdock.telemetry import logs, multiprocess
-from gateway import process
 from gateway.asgi import Application, Receive, Scope, Send, answer, problem
 from gateway.ingest import PREFIX
 from gateway.rest import create_rest
@@ -72,11 +72,15 @@ class Gateway:
         await receive()
         opened = asyncio.Event()
         self._life = asyncio.create_task(self._run(opened), name="gateway")
-        waiting = asyncio.create_task(opened.wait())
-        await asyncio.wait(
-            {self._life, waiting}, timeout=START_PATIENCE_S, return_when=asyncio.FIRST_COMPLETED
-        )
-        waiting.cancel()
+        with _told_to_end() as told:
+            waiting = [asyncio.create_task(event.wait()) for event in (opened, told)]
+            await asyncio.wait(
+                {self._life, *waiting},
+                timeout=START_PATIENCE_S,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        for task in waiting:
+            task.cancel()
         if self._life.done():
             await send({"type": "lifespan.startup.failed", "message": ""})
             return
@@ -110,6 +114,33 @@ class Gateway:
         self._ingest = runtime.ingest
         settle_memory()
         log.info("gateway_started", sources=runtime.directory.count)
+
+
+@contextmanager
+def _told_to_end() -> Iterator[asyncio.Event]:
+    """Give an event that is set when the process is told to end.
+
+    The server ends by itself then, but not before we say that we have started. It hears of signals
+    through the loop, and goes on doing so: only what the interpreter calls is replaced.
+    """
+    told, loop = asyncio.Event(), asyncio.get_running_loop()
+    previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(told.set)
+        heard = previous[signal.Signals(number)]
+        if callable(heard):
+            heard(number, frame)
+
+    for number in previous:
+        signal.signal(number, note)
+        signal.siginterrupt(number, False)  # noqa: FBT003 - it takes no keywords
+    try:
+        yield told
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+            signal.siginterrupt(number, False)  # noqa: FBT003
 
 
 async def _refuse_websocket(receive: Receive, send: Send) -> None:

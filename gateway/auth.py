@@ -1,50 +1,132 @@
 """The guard in front of every handler: who is asking, and may they?
 
-A handler declares `permissions={"resource:action"}`, an empty set for what any key may see, or
-`public=True`. One that declares nothing is closed to everybody; a test finds it before that.
+A handler declares exactly one of these. One that declares nothing, or two, is closed to everybody;
+a test finds it before that.
+
+- `public=True`: anybody, with no credential.
+- `user=True`: what a signed-in person does about their own account. Neither keys nor an operator's
+  support access have one.
+- `permissions={"resource:action"}`: whoever holds all of them in their own tenant; an empty set is
+  for any credential.
+- `operator={"resource:action"}`: the same, but only for those who belong to the platform's tenant.
+
+Here, and nowhere else in the gateway, is the tenant of a request bound (`crossdock.context`).
 """
 
-from typing import Any, Final
+from typing import Any, Final, Literal, Protocol, cast
 
+import msgspec
+import structlog
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
-from litestar.types import Guard
+from litestar.types import Guard, HTTPScope
+from opentelemetry import trace
 
-from crossdock.access.authentication import Authenticator
-from crossdock.access.rules import authorise
-from crossdock.errors import Forbidden, Unauthenticated
+from crossdock import context, ids
+from crossdock.access.model import Principal
+from crossdock.access.rules import KEY_PREFIX, authorise
+from crossdock.errors import Forbidden, InvalidToken, Unauthenticated
+from crossdock.tenancy.rules import PLATFORM
 
 SCHEME: Final = "bearer"
+SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing (RFC 9110, 9.2.1): all that support access may use."""
 
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
 
-def guard_with(authenticator: Authenticator) -> Guard:
-    """Return the guard of a whole application."""
+class Verifier(Protocol):
+    """Knows one kind of credential."""
+
+    async def verify(self, text: str) -> Principal:
+        """Return who presents it.
+
+        Raises:
+            Unauthenticated: it is unknown, mistyped, expired or revoked.
+        """
+
+
+class Access(msgspec.Struct, frozen=True):
+    """What a handler declares."""
+
+    kind: Literal["public", "user", "permissions", "operator"]
+    permissions: frozenset[str] = frozenset()
+
+
+def guard_with(keys: Verifier, tokens: Verifier) -> Guard:
+    """Return the guard of a whole application, for API keys and for access tokens."""
 
     async def guard(connection: AnyConnection, handler: BaseRouteHandler) -> None:
-        if handler.opt.get("public") is True:
+        access = access_of(handler)
+        if access is not None and access.kind == "public":
             return
-        principal = await authenticator.verify(_token(connection))
-        wanted = declared_permissions(handler)
-        if wanted is None:
-            raise Forbidden
-        authorise(principal, wanted)
+        text = bearer(connection)
+        verifier = keys if text.startswith(KEY_PREFIX) else tokens
+        try:
+            principal = await verifier.verify(text)
+        except Unauthenticated as error:
+            raise InvalidToken from error
+        enter(principal)
         connection.scope["auth"] = principal
+        admit(principal, access, method=cast("HTTPScope", connection.scope)["method"])
 
     return guard
 
 
-def declared_permissions(handler: BaseRouteHandler) -> frozenset[str] | None:
-    """Return what a handler needs, or `None` where it does not say."""
+def enter(principal: Principal) -> None:
+    """Make the rest of a request its caller's tenant's: rows, log and trace.
+
+    `gateway.context.Scoped` ends it with the request.
+    """
+    context.bind(principal.tenant_id)
+    tenant = ids.encode("ten", principal.tenant_id)
+    structlog.contextvars.bind_contextvars(tenant=tenant)
+    trace.get_current_span().set_attribute("crossdock.tenant", tenant)
+
+
+def admit(principal: Principal, access: Access | None, *, method: str) -> None:
+    """Check that a caller may use a handler that declares this.
+
+    Raises:
+        Forbidden: it may not, or the handler does not say who may.
+        TenantSuspended: its tenant is not active, and this would change something.
+    """
+    if access is None:
+        raise Forbidden
+    kind = principal.actor.kind
+    if kind == "operator" and method not in SAFE:
+        raise Forbidden("Support access is for looking: it changes nothing.")
+    if access.kind == "user":
+        if kind != "user":
+            raise Forbidden("This is for people who are signed in, about their own account.")
+        return
+    if access.kind == "operator" and (principal.tenant_id != PLATFORM or kind == "operator"):
+        raise Forbidden("This is for the operators of this installation.")
+    authorise(principal, access.permissions)
+
+
+def access_of(handler: BaseRouteHandler) -> Access | None:
+    """Return what a handler declares, or `None` where that is not exactly one thing."""
     if handler.name is None and getattr(handler, "http_methods", None) == {"OPTIONS"}:
         # Litestar's own, one a path: it answers with the methods there are.
-        return frozenset()
-    wanted = handler.opt.get("permissions")
-    return None if wanted is None else frozenset(wanted)
+        return Access("permissions")
+    found = [
+        access
+        for kind in ("public", "user", "permissions", "operator")
+        if (access := _declared(kind, handler.opt.get(kind))) is not None
+    ]
+    return found[0] if len(found) == 1 else None
 
 
-def _token(connection: AnyConnection) -> str:
+def _declared(kind: Any, value: Any) -> Access | None:
+    if value is None:
+        return None
+    if kind in {"public", "user"}:
+        return Access(kind) if value is True else None
+    return Access(kind, frozenset(value))
+
+
+def bearer(connection: AnyConnection) -> str:
     """Return the bearer token (RFC 6750, 2.1).
 
     Raises:

@@ -28,6 +28,8 @@ from gateway.parameters import name_on_the_wire
 _log: Final = structlog.get_logger(__name__)
 
 CHALLENGE: Final = 'Bearer realm="crossdock"'
+BAD_TOKEN: Final = f'{CHALLENGE}, error="invalid_token"'
+"""RFC 6750, 3.1. Who sent no token is not told of errors in it."""
 
 Answer = Response[bytes]
 AnyRequest = Request[Any, Any, Any]
@@ -44,7 +46,8 @@ def to_problem(request: AnyRequest, error: Exception) -> Answer:
 def _refused(request: AnyRequest, error: Any) -> Answer:
     headers = {}
     if isinstance(error, errors.Unauthenticated):
-        headers["WWW-Authenticate"] = CHALLENGE
+        is_bad = isinstance(error, errors.InvalidToken)
+        headers["WWW-Authenticate"] = BAD_TOKEN if is_bad else CHALLENGE
     if isinstance(error, errors.TooManyRequests):
         headers["Retry-After"] = _seconds(error.retry_after_s)
     violations = error.violations if isinstance(error, errors.Invalid) else ()

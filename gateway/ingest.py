@@ -38,9 +38,12 @@ _INACTIVE: Final = {
     "paused": problem(403, "source-paused", "This source is paused."),
     "disabled": problem(403, "source-disabled", "This source is disabled."),
 }
+_QUOTA: Final = "This tenant's quota for today is used up."
 _AGAIN: Final = "The webhook was not accepted; send it again."
 
 NOTE_EVERY_S: Final = 5.0
+LONGEST_WAIT_S: Final = 86_400.0
+"""Quotas begin anew each day."""
 
 log = structlog.get_logger(__name__)
 
@@ -88,7 +91,11 @@ class Ingest:
                 await self._ask(scope)
             source = self._directory.get(scope["path"][_TOKEN]) or await self._look_up(scope)
             settings = source.settings
-            if settings.source_state != "active" or settings.tenant_state != "active":
+            if (
+                settings.source_state != "active"
+                or settings.tenant_state != "active"
+                or settings.blocked_until
+            ):
                 self._turn_away(settings)
             headers = scope["headers"]
             limit = settings.max_body_bytes
@@ -140,11 +147,18 @@ class Ingest:
                 raise _Answered(answer(200, *words))
         raise _Answered(self._count("method-not-allowed", _METHOD))
 
-    def _turn_away(self, settings: SourceSettings) -> NoReturn:
+    def _turn_away(self, settings: SourceSettings) -> None:
+        """Say why a source takes nothing; return if it was blocked, and is no more."""
         if settings.tenant_state != "active":
             raise _Answered(self._count("tenant-suspended", _SUSPENDED))
-        closed = _INACTIVE.get(settings.source_state, _UNKNOWN)
-        raise _Answered(self._count("source-inactive", closed))
+        if settings.source_state != "active":
+            closed = _INACTIVE.get(settings.source_state, _UNKNOWN)
+            raise _Answered(self._count("source-inactive", closed))
+        left_s = settings.blocked_until - time.time()
+        if left_s > 0:
+            wait = (b"retry-after", str(math.ceil(min(left_s, LONGEST_WAIT_S))).encode())
+            blocked = problem(429, "quota-exceeded", _QUOTA, wait)
+            raise _Answered(self._count("quota-exceeded", blocked))
 
     def _not_taken(
         self, verdict: native.Verdict, handle: native.Source, scope: Scope, body: bytes

@@ -29,10 +29,11 @@ from litestar.openapi.spec import (
 
 import crossdock
 from gateway import problems
-from gateway.auth import declared_permissions
+from gateway.auth import Access, access_of
 
 PATH: Final = "/schema"
-SECURITY: Final = "api_key"
+API_KEY: Final = "api_key"
+ACCESS_TOKEN: Final = "access_token"  # noqa: S105 - a scheme's name
 _REFERENCE: Final = Reference("#/components/responses/Problem")
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
 
@@ -74,12 +75,18 @@ def config() -> OpenAPIConfig:
         description="Webhooks in, durable, and on to where they are wanted.",
         use_handler_docstrings=True,
         operation_id_creator=_operation_id,
-        security=[{SECURITY: []}],
+        security=[{API_KEY: []}, {ACCESS_TOKEN: []}],
         components=Components(
             security_schemes={
-                SECURITY: SecurityScheme(
+                API_KEY: SecurityScheme(
                     type="http", scheme="bearer", description="An API key: `cdk_…`."
-                )
+                ),
+                ACCESS_TOKEN: SecurityScheme(
+                    type="http",
+                    scheme="bearer",
+                    bearer_format="JWT",
+                    description="An access token: of somebody signed in, or of support access.",
+                ),
             },
             responses={
                 "Problem": OpenAPIResponse(
@@ -161,17 +168,36 @@ def _complete(operation: Operation, handler: HTTPRouteHandler) -> None:
         responses.setdefault(str(status), _REFERENCE)
     responses["default"] = _REFERENCE
     operation.responses = responses
-    if handler.opt.get("public") is True:
+    access = access_of(handler)
+    if access is None:
+        return
+    if access.kind == "public":
         operation.security = []
-    elif wanted := declared_permissions(handler):
-        needs = f"Needs `{'`, `'.join(sorted(wanted))}`."
-        operation.description = "\n\n".join(filter(None, (operation.description, needs)))
+    elif access.kind == "user":
+        operation.security = [{ACCESS_TOKEN: []}]
+    operation.description = "\n\n".join(filter(None, (operation.description, _needs(access))))
+
+
+def _needs(access: Access) -> str:
+    """Return who may, in words."""
+    needs = f"Needs `{'`, `'.join(sorted(access.permissions))}`."
+    match access.kind:
+        case "public":
+            return ""
+        case "user":
+            return "For people who are signed in, about their own account."
+        case "operator":
+            return f"For operators. {needs}"
+        case _:
+            return needs if access.permissions else "For any credential."
 
 
 def _problem_statuses(operation: Operation, handler: HTTPRouteHandler) -> set[int]:
-    if handler.opt.get("public") is True:
+    access = access_of(handler)
+    is_public = access is not None and access.kind == "public"
+    if is_public and operation.request_body is None:
         return set()
-    statuses = {401, 403, 503}
+    statuses = {503} if is_public else {401, 403, 503}
     parameters = [item for item in operation.parameters or () if isinstance(item, Parameter)]
     if any(item.param_in == "path" for item in parameters):
         statuses.add(404)

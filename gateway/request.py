@@ -1,4 +1,4 @@
-"""The request as controllers see it: strict JSON, a verified principal, and pages."""
+"""The request as controllers see it: strict JSON, a verified principal, its origin, and pages."""
 
 import asyncio
 from collections.abc import Mapping
@@ -13,6 +13,8 @@ from litestar.exceptions import InternalServerException
 from crossdock import paging, validation
 from crossdock.access.model import Principal
 from crossdock.errors import Invalid, Malformed, TimedOut, UnsupportedMediaType, Violation
+from crossdock.identity.origin import Origin
+from gateway.addresses import Proxies
 
 MAX_BODY_BYTES: Final = 256 * 1024
 """Of a request to the REST API; nothing that is written here comes near it."""
@@ -34,6 +36,14 @@ class ApiRequest(Request[None, Principal, State]):
     def tenant_id(self) -> UUID:
         """The caller's tenant: the only one this request can see."""
         return self.auth.tenant_id
+
+    @property
+    def origin(self) -> Origin:
+        """Where this came from, past the proxies that are trusted."""
+        proxies: Proxies = self.app.state.proxies
+        peer = "" if self.client is None else self.client.host
+        address = proxies.client(peer, self.headers.getall("x-forwarded-for", []))
+        return Origin.of(address, self.headers.get("user-agent", ""))
 
     async def body(self) -> bytes:
         """Return the body; the server itself would wait for a stalled sender for ever.

@@ -7,9 +7,10 @@ from litestar.datastructures import State
 from litestar.di import Provide
 
 from crossdock.access.authentication import Authenticator
-from crossdock.access.service import ApiKeys
+from crossdock.alerts.service import Alerts
+from crossdock.audit.service import Audit
 from crossdock.config import Settings
-from crossdock.db import Database
+from crossdock.db import Databases
 from crossdock.delivery.guard import Guard
 from crossdock.delivery.replays.service import Replays
 from crossdock.delivery.service import Deliveries, Destinations
@@ -18,11 +19,13 @@ from crossdock.inbound.events import Events
 from crossdock.inbound.service import Sources
 from crossdock.paging import Cursors
 from crossdock.secrets.seal import Sealer
-from crossdock.tenancy.service import OwnTenant
-from gateway import openapi, parameters, security_headers
+from gateway import access, identity, openapi, parameters, security_headers, tenancy
+from gateway.addresses import Proxies
 from gateway.auth import guard_with
+from gateway.context import Scoped
 from gateway.controllers import CONTROLLERS
 from gateway.errors import to_problem
+from gateway.identity import Identity
 from gateway.request import MAX_BODY_BYTES, ApiRequest
 
 
@@ -30,12 +33,16 @@ class Runtime(Protocol):
     """The part of a gateway's runtime that the REST API works with."""
 
     @property
-    def database(self) -> Database:
+    def database(self) -> Databases:
         """Opened with the role `app`."""
 
     @property
     def health(self) -> Health:
         """What `/health` answers from."""
+
+    @property
+    def identity(self) -> Identity:
+        """What people sign in with."""
 
 
 def create_rest(settings: Settings, runtime: Runtime) -> Litestar:
@@ -45,12 +52,15 @@ def create_rest(settings: Settings, runtime: Runtime) -> Litestar:
         ConfigurationError: a key that seals secrets is missing or malformed.
     """
     public_url = settings.gateway.public_url.rstrip("/")
-    authenticator = Authenticator(runtime.database, environment=settings.environment)
+    authenticator = Authenticator(
+        runtime.database, environment=settings.environment, memory=runtime.identity.memory
+    )
     app = Litestar(
         CONTROLLERS,
         request_class=ApiRequest,
         request_max_body_size=MAX_BODY_BYTES,
-        guards=[guard_with(authenticator)],
+        guards=[guard_with(authenticator, runtime.identity.tokens)],
+        middleware=[Scoped],
         before_request=parameters.check,
         before_send=[security_headers.headers_for(public_url)],
         exception_handlers={Exception: to_problem},
@@ -59,6 +69,7 @@ def create_rest(settings: Settings, runtime: Runtime) -> Litestar:
             {
                 "body_timeout_s": settings.gateway.body_timeout_s,
                 "cursors": _cursors(settings),
+                "proxies": Proxies(settings.gateway.trusted_proxies),
                 "public_url": public_url,
             }
         ),
@@ -80,17 +91,20 @@ def _dependencies(settings: Settings, runtime: Runtime) -> dict[str, Provide]:
         allow_loopback=settings.delivery.allow_loopback,
     )
     services = {
-        "api_keys": ApiKeys(database, environment=settings.environment),
+        "alerts": Alerts(database),
+        "audit": Audit(database),
         "deliveries": Deliveries(database),
         "destinations": Destinations(
             database, destinations, guard, timeout_s=settings.delivery.timeout_s
         ),
         "events": Events(database),
         "health": runtime.health,
-        "own_tenant": OwnTenant(database),
         "replays": Replays(database),
         "sources": Sources(database, sources, max_body_bytes=settings.gateway.max_body_bytes),
     }
+    services |= access.services(settings, database, runtime.identity)
+    services |= identity.services(settings, database, runtime.identity)
+    services |= tenancy.services(settings, database, runtime.identity)
     return {name: _provide(service) for name, service in services.items()}
 
 

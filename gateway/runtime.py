@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Final, NoReturn
 
 import msgspec
@@ -13,19 +14,21 @@ from crossdock.bus import connect
 from crossdock.bus.publisher import Publisher
 from crossdock.bus.streams import wait_for_streams
 from crossdock.config import DatabaseRole, Settings
-from crossdock.db import Database
+from crossdock.db import Databases
+from crossdock.directory import Directory, Memory
+from crossdock.directory.service import CURRENT_S
 from crossdock.errors import Unavailable
-from crossdock.health import Health
-from crossdock.inbound.directory import SourceDirectory
+from crossdock.health import Health, Probe, of_shard
+from crossdock.secrets import keys
 from crossdock.secrets.seal import Sealer
+from gateway import identity as people
+from gateway.identity import Identity
 from gateway.ingest import Ingest
 
-ROLES: Final[frozenset[DatabaseRole]] = frozenset({"app", "directory"})
+ROLES: Final[frozenset[DatabaseRole]] = frozenset({"app", "directory", "control", "operator"})
 TICK_S: Final = 0.25
 DRAIN_S: Final = 5.0
 """How long webhooks under way may wait for the broker's word at the end."""
-CURRENT_S: Final = 1.0
-"""The bound within which settings are current."""
 
 log = structlog.get_logger(__name__)
 
@@ -33,11 +36,12 @@ log = structlog.get_logger(__name__)
 class Runtime(msgspec.Struct, frozen=True):
     """Everything that is open."""
 
-    database: Database
-    directory: SourceDirectory
+    database: Databases
+    directory: Directory
     publisher: Publisher
     ingest: Ingest
     health: Health
+    identity: Identity
 
 
 @asynccontextmanager
@@ -49,14 +53,16 @@ async def running(settings: Settings) -> AsyncIterator[Runtime]:
     Raises:
         ConfigurationError: a key is missing, or the broker is not one we can work with.
     """
+    keys.check_gateway(settings.keys)
     sealer = Sealer.from_text(settings.keys.sources, setting="CROSSDOCK_KEYS__SOURCES")
     async with AsyncExitStack() as stack:
         bus = await connect(settings.nats, name="crossdock gateway")
         stack.push_async_callback(bus.close)
-        database = await Database.open(settings.database, ROLES)
-        stack.push_async_callback(database.close)
+        memory = Memory(sealer)
+        databases = await Databases.open(settings.database, ROLES, placed=memory.placed)
+        stack.push_async_callback(databases.close)
         await wait_for_streams(bus)
-        directory = SourceDirectory(bus, database, sealer)
+        directory = Directory(bus, databases, memory, access_ttl_s=settings.identity.access_ttl_s)
         publisher = Publisher(
             settings.nats,
             timeout_s=settings.gateway.publish_timeout_s,
@@ -65,13 +71,17 @@ async def running(settings: Settings) -> AsyncIterator[Runtime]:
         stack.push_async_callback(publisher.close)
         ingest = Ingest(directory, publisher, settings.gateway)
         stack.callback(ingest.tick, time.monotonic())
+        identity = await stack.enter_async_context(people.opened(settings, databases, directory))
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        for work in (directory.run(), _tick(ingest)):
+        for work in (directory.run(), _tick(ingest), identity.run()):
             stack.callback(group.create_task(work).cancel)
         await directory.wait_ready()
         await publisher.wait_connected()
-        health = _health(database, directory, publisher)
-        yield Runtime(database, directory, publisher, ingest, health)
+        # Webhooks are taken without PostgreSQL, and by the last good copy of the settings.
+        health = Health(
+            lambda: _probes(databases, directory, publisher), required=frozenset({"nats"})
+        )
+        yield Runtime(databases, directory, publisher, ingest, health, identity)
         health.drain()
         left = await publisher.drain(DRAIN_S)
         if left:
@@ -84,19 +94,24 @@ async def _tick(ingest: Ingest) -> NoReturn:
         ingest.tick(time.monotonic())
 
 
-def _health(database: Database, directory: SourceDirectory, publisher: Publisher) -> Health:
+def _probes(databases: Databases, directory: Directory, publisher: Publisher) -> dict[str, Probe]:
+    """Return what a gateway's health asks: the broker, and two things of each shard."""
+
     async def nats() -> None:
         if not publisher.is_connected:
             raise Unavailable("The publisher is not connected.")
 
-    async def postgres() -> None:
-        async with database.directory() as connection:
+    async def postgres(shard: int) -> None:
+        async with databases.shard(shard).directory() as connection:
             await connection.execute("SELECT 1")
 
-    async def settings() -> None:
-        if directory.age_s > CURRENT_S:
-            raise Unavailable(f"Settings are {directory.age_s:.1f} s old.")
+    async def settings(shard: int) -> None:
+        age_s = directory.age_of(shard)
+        if age_s > CURRENT_S:
+            raise Unavailable(f"Settings are {age_s:.1f} s old.")
 
-    # Webhooks are taken without PostgreSQL, and by the last good copy of the settings.
-    probes = {"nats": nats, "postgres": postgres, "settings": settings}
-    return Health(probes, required=frozenset({"nats"}))
+    found: dict[str, Probe] = {"nats": nats}
+    for shard in directory.shards:
+        found[of_shard("postgres", shard)] = partial(postgres, shard)
+        found[of_shard("settings", shard)] = partial(settings, shard)
+    return found

@@ -2,7 +2,7 @@
 
 What it lacks by itself: its parent stops for good when one process is killed, its processes outlive
 a killed parent, and a stalled body waits for ever. So failed processes are respawned, each dies
-with the parent (`gateway.process`), and bodies have a deadline (`gateway.body`).
+with the parent (`crossdock.process`), and bodies have a deadline (`gateway.body`).
 """
 
 import multiprocessing
@@ -12,9 +12,9 @@ from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
 from granian.http import HTTP1Settings
 from granian.server import Server
 
+from crossdock import process
 from crossdock.config import Settings
 from crossdock.telemetry import logs, multiprocess
-from gateway import process
 
 BACKLOG: Final = 4096
 KILL_AFTER_S: Final = 15

@@ -2,7 +2,11 @@
 
 from typing import Final
 
+from gateway.controllers.admin import AdminTenantController
+from gateway.controllers.alerts import AlertController
 from gateway.controllers.api_keys import ApiKeyController
+from gateway.controllers.audit import AuditController
+from gateway.controllers.auth import AuthController
 from gateway.controllers.deliveries import (
     DeadLetterController,
     DeliveryController,
@@ -11,19 +15,42 @@ from gateway.controllers.deliveries import (
 from gateway.controllers.destinations import DestinationController
 from gateway.controllers.events import EventController
 from gateway.controllers.health import HealthController
+from gateway.controllers.invitations import InvitationController
+from gateway.controllers.jwks import KeySetController
 from gateway.controllers.replays import ReplayController
+from gateway.controllers.roles import RoleController
+from gateway.controllers.second_factor import SecondFactorController
+from gateway.controllers.sessions import SessionController
+from gateway.controllers.shards import AdminShardController
+from gateway.controllers.signup import SignupController
 from gateway.controllers.sources import SourceController
+from gateway.controllers.support import OperatorSupportController, SupportAccessController
 from gateway.controllers.tenant import TenantController
+from gateway.controllers.users import UserController
 
 CONTROLLERS: Final = (
+    AdminShardController,
+    AdminTenantController,
+    AlertController,
     ApiKeyController,
+    AuditController,
+    AuthController,
     DeadLetterController,
     DeliveryController,
     DestinationController,
     EventController,
     EventDeliveryController,
     HealthController,
+    KeySetController,
     ReplayController,
+    SecondFactorController,
+    SessionController,
+    SignupController,
     SourceController,
     TenantController,
+    InvitationController,
+    RoleController,
+    OperatorSupportController,
+    SupportAccessController,
+    UserController,
 )

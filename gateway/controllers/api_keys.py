@@ -1,6 +1,6 @@
 """`/v1/api-keys`: who else may call this API for the tenant."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import msgspec
@@ -10,8 +10,9 @@ from litestar.params import RequestBody
 from msgspec import Meta
 
 from crossdock import ids
-from crossdock.access.model import ApiKey
-from crossdock.access.rules import MAX_PERMISSIONS, PERMISSIONS
+from crossdock.access.model import ApiKey, NewApiKey
+from crossdock.access.permissions import PERMISSIONS, PLATFORM_PERMISSIONS
+from crossdock.access.rules import MAX_OVERLAP, MAX_PERMISSIONS
 from crossdock.access.service import ApiKeys
 from crossdock.inbound.model import Label
 from gateway.request import ApiRequest
@@ -22,7 +23,7 @@ Permission = Annotated[
     Meta(
         max_length=64,
         pattern="^[a-z-]+:[a-z-]+$",
-        extra_json_schema={"enum": sorted(PERMISSIONS)},
+        extra_json_schema={"enum": sorted(PERMISSIONS | PLATFORM_PERMISSIONS)},
     ),
 ]
 
@@ -38,6 +39,10 @@ class ApiKeyOut(msgspec.Struct, frozen=True, kw_only=True):
     last_used_at: datetime | None
     """To within five minutes."""
     revoked_at: datetime | None
+    created_by: str | None
+    """The user who made it: it is never more than they are, and ends with them."""
+    rotated_to: str | None
+    """The key that took its place."""
 
 
 class NewApiKeyOut(ApiKeyOut, frozen=True, kw_only=True):
@@ -62,6 +67,12 @@ class ApiKeyCreate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     expires_at: Annotated[datetime, Meta(tz=True)] | None = None
 
 
+class ApiKeyRotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How long the old key goes on beside the new one, in seconds."""
+
+    overlap_s: Annotated[int, Meta(ge=0, le=int(MAX_OVERLAP.total_seconds()))] = 86_400
+
+
 class ApiKeyController(Controller):
     """API keys."""
 
@@ -82,9 +93,27 @@ class ApiKeyController(Controller):
             permissions=frozenset(data.permissions),
             held=request.auth.permissions,
             expires_at=data.expires_at,
+            by=request.auth,
+            address=request.origin.address,
         )
-        shown = NewApiKeyOut(**msgspec.structs.asdict(_shown(made.key)), key=made.text)
-        return Response(shown, headers={"Location": f"/v1/api-keys/{shown.id}"})
+        return _new(made)
+
+    @post("/{key_id:str}/rotate", permissions={"api-keys:write"})
+    async def rotate_api_key(
+        self,
+        request: ApiRequest,
+        api_keys: NamedDependency[ApiKeys],
+        key_id: Id,
+        data: RequestBody[ApiKeyRotation],
+    ) -> Response[NewApiKeyOut]:
+        """Make a key in this one's place, the caller's own; the old one ends after a while."""
+        made = await api_keys.rotate(
+            request.auth,
+            ids.decode("key", key_id),
+            timedelta(seconds=data.overlap_s),
+            address=request.origin.address,
+        )
+        return _new(made)
 
     @get("/", permissions={"api-keys:read"})
     async def list_api_keys(
@@ -113,7 +142,17 @@ class ApiKeyController(Controller):
         self, request: ApiRequest, api_keys: NamedDependency[ApiKeys], key_id: Id
     ) -> None:
         """Revoke a key: refused everywhere within a second. It stays listed."""
-        await api_keys.revoke(request.tenant_id, ids.decode("key", key_id))
+        await api_keys.revoke(
+            request.tenant_id,
+            ids.decode("key", key_id),
+            by=request.auth,
+            address=request.origin.address,
+        )
+
+
+def _new(made: NewApiKey) -> Response[NewApiKeyOut]:
+    shown = NewApiKeyOut(**msgspec.structs.asdict(_shown(made.key)), key=made.text)
+    return Response(shown, headers={"Location": f"/v1/api-keys/{shown.id}"})
 
 
 def _shown(key: ApiKey) -> ApiKeyOut:
@@ -125,4 +164,6 @@ def _shown(key: ApiKey) -> ApiKeyOut:
         expires_at=key.expires_at,
         last_used_at=key.last_used_at,
         revoked_at=key.revoked_at,
+        created_by=None if key.created_by is None else ids.encode("usr", key.created_by),
+        rotated_to=None if key.rotated_to is None else ids.encode("key", key.rotated_to),
     )

@@ -1,7 +1,7 @@
 """`/v1/sources`: the doors through which webhooks come in."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from litestar import Controller, Response, delete, get, patch, post
@@ -41,6 +41,8 @@ from gateway.wire import (
 
 Secret = Annotated[str, Meta(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)")]
 OverlapSeconds = Annotated[float, Meta(ge=0, le=604_800)]
+
+HIDDEN: Final = "***"
 
 
 class SourceOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -248,6 +250,8 @@ def _with_secret(opened: OpenedSource, request: ApiRequest) -> SourceWithSecret:
 
 def _fields(opened: OpenedSource, request: ApiRequest) -> dict[str, Any]:
     source = opened.source
+    # Whoever has the token can send: operators who look into the tenant see that there is one.
+    token = HIDDEN if request.auth.actor.kind == "operator" else opened.token
     return {
         "id": ids.encode("src", source.id),
         "name": source.name,
@@ -255,7 +259,7 @@ def _fields(opened: OpenedSource, request: ApiRequest) -> dict[str, Any]:
         "state": source.state,
         "recipe": source.recipe,
         "secrets": live_secrets(source.secrets, datetime.now(UTC)),
-        "ingest_url": f"{request.public_url}/in/{opened.token}",
+        "ingest_url": f"{request.public_url}/in/{token}",
         "max_body_bytes": source.max_body_bytes,
         "created_at": source.created_at,
         "updated_at": source.updated_at,

@@ -1,15 +1,18 @@
-"""`/v1/tenant`: the caller's own tenant."""
+"""`/v1/tenant`: the caller's own tenant, and what it uses of what it may."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 import msgspec
-from litestar import Controller, get
+from litestar import Controller, get, patch
 from litestar.di import NamedDependency
+from msgspec import UNSET, UnsetType
 
 from crossdock import ids
-from crossdock.tenancy.model import TenantState
-from crossdock.tenancy.service import OwnTenant
+from crossdock.inbound.model import Label
+from crossdock.tenancy.model import Plan, Share, Tenant, TenantState, Usage
+from crossdock.tenancy.own import OwnTenant
 from gateway.request import ApiRequest
+from gateway.wire import MergePatch
 
 
 class TenantOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,7 +22,26 @@ class TenantOut(msgspec.Struct, frozen=True, kw_only=True):
     slug: str
     name: str
     state: TenantState
+    plan: Plan
     created_at: datetime
+
+
+class TenantPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Changes of a tenant (RFC 7396): what is left out stays."""
+
+    name: Label | UnsetType = UNSET
+
+
+class UsageOut(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tenant uses of what it may."""
+
+    plan: Plan
+    day: date
+    """The day of UTC that `events_per_day` and `bytes_per_day` are of."""
+    usage: dict[str, Share]
+    """By the quota's name."""
+    blocked_until: datetime | None
+    """Until when webhooks are refused, because the day's quota is used up."""
 
 
 class TenantController(Controller):
@@ -33,11 +55,48 @@ class TenantController(Controller):
         self, request: ApiRequest, own_tenant: NamedDependency[OwnTenant]
     ) -> TenantOut:
         """Show the caller's tenant."""
-        found = await own_tenant.get(request.tenant_id)
-        return TenantOut(
-            id=ids.encode("ten", found.id),
-            slug=found.slug,
-            name=found.name,
-            state=found.state,
-            created_at=found.created_at,
+        return shown(await own_tenant.get(request.tenant_id))
+
+    @patch("/", permissions={"tenant:write"})
+    async def patch_tenant(
+        self,
+        request: ApiRequest,
+        own_tenant: NamedDependency[OwnTenant],
+        data: MergePatch[TenantPatch],
+    ) -> TenantOut:
+        """Rename the caller's tenant; its slug stays."""
+        if isinstance(data.name, UnsetType):
+            return shown(await own_tenant.get(request.tenant_id))
+        found = await own_tenant.rename(
+            request.tenant_id, data.name, by=request.auth, address=request.origin.address or None
         )
+        return shown(found)
+
+    @get("/usage", permissions={"tenant:read"})
+    async def get_tenant_usage(
+        self, request: ApiRequest, own_tenant: NamedDependency[OwnTenant]
+    ) -> UsageOut:
+        """Show what the caller's tenant uses of what it may."""
+        return shown_usage(await own_tenant.usage(request.tenant_id))
+
+
+def shown(tenant: Tenant) -> TenantOut:
+    """Return a tenant as its own people see it."""
+    return TenantOut(
+        id=ids.encode("ten", tenant.id),
+        slug=tenant.slug,
+        name=tenant.name,
+        state=tenant.state,
+        plan=tenant.plan,
+        created_at=tenant.created_at,
+    )
+
+
+def shown_usage(usage: Usage) -> UsageOut:
+    """Return usage as it is answered."""
+    return UsageOut(
+        plan=usage.plan,
+        day=usage.day,
+        usage=usage.shares,
+        blocked_until=usage.blocked_until,
+    )

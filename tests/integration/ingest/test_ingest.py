@@ -71,7 +71,9 @@ async def test_the_public_url_with_its_query_is_what_was_signed(
     ("state", "problem"),
     [
         ({"tenant_state": "suspended"}, "/problems/tenant-suspended"),
+        ({"tenant_state": "provisioning"}, "/problems/tenant-suspended"),
         ({"tenant_state": "terminating"}, "/problems/tenant-suspended"),
+        ({"tenant_state": "terminated"}, "/problems/tenant-suspended"),
         ({"source_state": "paused"}, "/problems/source-paused"),
         ({"source_state": "disabled"}, "/problems/source-disabled"),
     ],
@@ -86,6 +88,33 @@ async def test_a_source_that_is_not_open(
     assert answer.status_code == 403
     assert answer.json()["type"] == problem
     assert not await events(bus)
+
+
+async def test_a_tenant_whose_quota_is_used_up_is_told_when_to_come_again(
+    http: httpx.AsyncClient, bus: Bus, sources: Sources
+) -> None:
+    blocked = sources.add("stripe", SECRET, blocked_until=time.time() + 100)
+    once = sources.add("stripe", SECRET, blocked_until=time.time() - 1)
+
+    answer = await http.post(f"/in/{blocked.token}", content=BODY, headers=signed(blocked))
+    other = await http.post(f"/in/{once.token}", content=BODY, headers=signed(once))
+
+    assert answer.status_code == 429
+    assert 90 <= int(answer.headers["retry-after"]) <= 100
+    assert answer.json()["type"].endswith("#quota-exceeded")
+    assert other.status_code == 202
+    assert len(await events(bus)) == 1
+
+
+async def test_a_suspended_tenant_is_told_so_whatever_its_quota(
+    http: httpx.AsyncClient, sources: Sources
+) -> None:
+    until = time.time() + 100
+    source = sources.add("stripe", SECRET, tenant_state="suspended", blocked_until=until)
+
+    answer = await http.post(f"/in/{source.token}", content=BODY, headers=signed(source))
+
+    assert answer.status_code == 403
 
 
 async def test_a_sources_own_limit_is_obeyed(http: httpx.AsyncClient, sources: Sources) -> None:

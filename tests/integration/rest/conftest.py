@@ -13,14 +13,17 @@ from litestar import Litestar
 from sqlalchemy import make_url
 
 from crossdock import ids
-from crossdock.access.rules import PERMISSIONS
+from crossdock.access.permissions import PERMISSIONS
 from crossdock.access.service import ApiKeys
-from crossdock.config import Settings
-from crossdock.db import Database
+from crossdock.config import DatabaseRole, Settings
+from crossdock.db import Databases
 from crossdock.embedded import EmbeddedPostgres
 from crossdock.health import Health
 from crossdock.tenancy.service import Tenants
+from gateway.identity import Identity, opened
 from gateway.rest import create_rest
+from tests.beds.crowd import Crowd
+from tests.beds.signing_in import Unknowing
 
 _numbers = count(1)
 
@@ -36,14 +39,16 @@ class Caller(msgspec.Struct):
 class OpenRuntime(msgspec.Struct):
     """The part of a gateway's runtime that the REST API needs."""
 
-    database: Database
+    database: Databases
     health: Health
+    identity: Identity
 
 
 @pytest.fixture(scope="module")
-async def database(settings: Settings) -> AsyncIterator[Database]:
+async def database(settings: Settings) -> AsyncIterator[Databases]:
     """The session's database, as a gateway and an operator see it."""
-    found = await Database.open(settings.database, {"app", "maintenance"})
+    roles: set[DatabaseRole] = {"app", "control", "directory", "operator", "maintenance"}
+    found = await Databases.open(settings.database, roles)
     yield found
     await found.close()
 
@@ -141,14 +146,28 @@ def rows(admin: asyncpg.Connection) -> Rows:
 
 
 @pytest.fixture(scope="module")
-async def app(settings: Settings, database: Database) -> Litestar:
+async def identity(settings: Settings, database: Databases) -> AsyncIterator[Identity]:
+    """What people sign in with."""
+    async with opened(settings, database, Unknowing()) as found:
+        await found.signing_keys.load()
+        yield found
+
+
+@pytest.fixture(scope="module")
+def crowd(admin: asyncpg.Connection, identity: Identity) -> Crowd:
+    """Puts people where signing up and invitations would."""
+    return Crowd(admin, identity.issuer)
+
+
+@pytest.fixture(scope="module")
+async def app(settings: Settings, database: Databases, identity: Identity) -> Litestar:
     """The application."""
 
     async def up() -> None:
         """Answer at once."""
 
     health = Health({"nats": up, "postgres": up}, required=frozenset({"nats"}))
-    return create_rest(settings, OpenRuntime(database, health))
+    return create_rest(settings, OpenRuntime(database, health, identity))
 
 
 @pytest.fixture(scope="module")
@@ -170,10 +189,10 @@ async def connect(app: Litestar) -> AsyncIterator[Callable[..., httpx.AsyncClien
 
 @pytest.fixture(scope="module")
 async def new_tenant(
-    settings: Settings, database: Database, connect: Callable[..., httpx.AsyncClient]
+    settings: Settings, database: Databases, connect: Callable[..., httpx.AsyncClient]
 ) -> Callable[..., Awaitable[Caller]]:
     """Makes a tenant and a key for it that may do everything, or what is named."""
-    tenants = Tenants(database, shard=settings.shard)
+    tenants = Tenants(database)
     api_keys = ApiKeys(database, environment=settings.environment)
 
     async def make(*permissions: str) -> Caller:

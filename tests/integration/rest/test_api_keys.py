@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from crossdock import ids
-from crossdock.access.rules import PERMISSIONS
+from crossdock.access.permissions import PERMISSIONS
 
 
 async def test_a_made_key_works_and_is_shown_once(alice: Any, connect: Any, admin: Any) -> None:

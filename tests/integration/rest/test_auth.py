@@ -1,6 +1,5 @@
 """Who gets in, and who does not."""
 
-import zlib
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -9,8 +8,9 @@ import pytest
 from litestar import get
 
 from crossdock import ids
-from crossdock.access import rules
+from crossdock.access import rules, tokentext
 from crossdock.access.authentication import CACHE_KEYS, Authenticator
+from crossdock.access.permissions import PERMISSIONS
 from crossdock.access.service import ApiKeys
 from crossdock.errors import Unauthenticated
 from crossdock.health import Health
@@ -52,7 +52,7 @@ async def refused(authenticator: Authenticator, text: str) -> str:
 
 def with_checksum(text: str) -> str:
     head = text[:-6]
-    return head + rules._base62(zlib.crc32(head.encode()).to_bytes(4, "big"), 6)
+    return head + tokentext.checksum(head)
 
 
 def forged(key: str, **parts: Any) -> str:
@@ -92,7 +92,10 @@ async def test_every_way_of_not_being_known_gets_one_answer(
     ]
     answer = await anonymous.get("/v1/sources", headers=sent)
     assert answer.status_code == 401
-    assert answer.headers["www-authenticate"] == 'Bearer realm="crossdock"'
+    values = [value for name, value in sent if name == "authorization"]
+    presented = len(values) == 1 and values[0][:7] in {"Bearer ", b"Bearer "} and values[0][7:]
+    challenge = 'Bearer realm="crossdock"' + (', error="invalid_token"' if presented else "")
+    assert answer.headers["www-authenticate"] == challenge
     assert answer.json() == {
         "type": "/problems/unauthenticated",
         "title": "Unauthorized",
@@ -148,13 +151,13 @@ async def test_a_revocation_is_noticed_within_a_second(
         alice.tenant_id,
         name="r",
         permissions=frozenset({"events:read"}),
-        held=rules.PERMISSIONS,
+        held=PERMISSIONS,
     )
     await authenticator.verify(made.text)
     await api_keys.revoke(alice.tenant_id, made.key.id)
-    clock.seconds = 0.99
+    clock.seconds = 0.74
     await authenticator.verify(made.text)
-    clock.seconds = 1.0
+    clock.seconds = 0.75
     await refused(authenticator, made.text)
 
 
@@ -166,7 +169,7 @@ async def test_an_expiry_is_exact_even_for_what_is_remembered(
         alice.tenant_id,
         name="e",
         permissions=frozenset({"events:read"}),
-        held=rules.PERMISSIONS,
+        held=PERMISSIONS,
         expires_at=clock.moment() + timedelta(seconds=10),
     )
     clock.seconds = 9.5
@@ -257,25 +260,39 @@ async def test_a_tenant_of_another_shard_is_unknown_here(
     await refused(authenticator, caller.key)
 
 
-async def test_a_route_that_says_nothing_is_closed_to_all(
-    settings: Any, database: Any, alice: Any
+async def test_a_route_that_says_nothing_or_two_things_is_closed_to_all(
+    settings: Any, database: Any, identity: Any, alice: Any, crowd: Any
 ) -> None:
     class Runtime:
         health = Health({}, required=frozenset())
 
     Runtime.database = database  # type: ignore[attr-defined]
+    Runtime.identity = identity  # type: ignore[attr-defined]
     app = create_rest(settings, Runtime())  # type: ignore[arg-type]
 
-    @get("/v1/forgotten")
     async def forgotten() -> dict[str, str]:
         """Show what nobody should see."""
         return {"secret": "x"}
 
-    app.register(forgotten)
+    closed: list[dict[str, Any]] = [
+        {},
+        {"public": False},
+        {"public": True, "permissions": frozenset()},
+        {"user": True, "operator": frozenset()},
+        {"user": False},
+        {"public": 1},
+        {"permissions": frozenset(), "operator": frozenset()},
+    ]
+    for number, options in enumerate(closed):
+        app.register(get(f"/v1/forgotten/{number}", **options)(forgotten))
+    owner = await crowd.user(alice.tenant_id, "owner")
+    operator = await crowd.operator()
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(cast("Any", app)), base_url="http://api"
     ) as client:
-        assert (await client.get("/v1/forgotten")).status_code == 401
-        headers = {"authorization": f"Bearer {alice.key}"}
-        answer = await client.get("/v1/forgotten", headers=headers)
-        assert answer.status_code == 403
+        for number in range(len(closed)):
+            path = f"/v1/forgotten/{number}"
+            assert (await client.get(path)).status_code == 401
+            for token in (alice.key, owner.token, operator.token):
+                headers = {"authorization": f"Bearer {token}"}
+                assert (await client.get(path, headers=headers)).status_code == 403

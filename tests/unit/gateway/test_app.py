@@ -15,7 +15,8 @@ from crossdock.embedded.ports import free_port
 from gateway import app
 from gateway.app import Gateway
 
-KEYS = KeySettings(sources="A" * 43 + "=", destinations="A" * 43 + "=")
+KEY = "A" * 43 + "="
+KEYS = KeySettings(sources=KEY, destinations=KEY, identity=KEY, mail=KEY)
 
 
 @asynccontextmanager

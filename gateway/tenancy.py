@@ -1,0 +1,31 @@
+"""The services of tenants: their own, operators', and signing up."""
+
+from typing import Any
+
+from crossdock.config import Settings
+from crossdock.db import Databases
+from crossdock.mail.letters import Letters
+from crossdock.shards.service import Shards
+from crossdock.tenancy.own import OwnTenant
+from crossdock.tenancy.service import Tenants
+from crossdock.tenancy.signup import Signups
+from gateway.identity import Identity
+
+
+def services(settings: Settings, database: Databases, identity: Identity) -> dict[str, Any]:
+    """Return them by the names under which controllers ask for them."""
+    days = settings.worker.retention_days
+    return {
+        "own_tenant": OwnTenant(database, retention_days=days),
+        "shards": Shards(database),
+        "signups": Signups(
+            database,
+            settings=settings.identity,
+            hasher=identity.hasher,
+            policy=identity.policy,
+            throttle=identity.throttle,
+            postbox=identity.postbox,
+            letters=Letters(settings.gateway.public_url),
+        ),
+        "tenants": Tenants(database, retention_days=days),
+    }
