@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 RUST := $(wildcard native/src/*.rs native/src/*/*.rs) native/Cargo.toml Cargo.toml Cargo.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-faults lint fmt bench bench-ingest bench-persist bench-native bench-delivery bench-settings lock clean
+.PHONY: help setup demo up test test-faults lint fmt bench bench-ingest bench-persist bench-native bench-delivery bench-settings bench-identity lock clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -54,7 +54,7 @@ fmt: setup ## format Python and Rust
 	$(BIN)/ruff check --fix .
 	cargo fmt
 
-bench: bench-native bench-persist bench-delivery bench-ingest ## every benchmark, one after another
+bench: bench-native bench-persist bench-delivery bench-identity bench-ingest ## every benchmark, one after another
 
 bench-ingest: setup ## rates and CPU of the ingest path against no work and the plain way
 	$(BIN)/python -m bench.ingest
@@ -70,6 +70,9 @@ bench-delivery: setup ## deliveries a second against a bare loop of the same HTT
 
 bench-settings: setup ## from commit to a gateway's memory, and memory per source
 	$(BIN)/python -m bench.settings
+
+bench-identity: setup ## what tenants, tokens and policies cost, and a storm of sign-ins beside ingest
+	$(BIN)/python -m bench.identity
 
 lock: ## resolve the dependencies again, with hashes and no index address
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o requirements/runtime.txt

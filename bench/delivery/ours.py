@@ -21,7 +21,7 @@ from crossdock.delivery.dispatch.dispatcher import Dispatcher
 from crossdock.delivery.guard import Guard
 from crossdock.memory import settle_memory
 from crossdock.secrets.seal import Sealer
-from workers.app import dispatch_settings
+from workers.flow import dispatch_settings
 
 
 class Job(msgspec.Struct, frozen=True):

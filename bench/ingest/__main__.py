@@ -31,10 +31,10 @@ import msgspec
 import psutil
 import uvloop
 
-from bench.ingest import load
-from bench.ingest.load import Sent, Task
-from bench.ingest.webhooks import BODY_BYTES
+from bench import load
+from bench.ingest.webhooks import BODY_BYTES, webhooks
 from bench.ingest.world import KINDS, Gateway, World, running
+from bench.load import Sent, Task
 
 CONNECTIONS: Final = (64, 256)
 JUDGED: Final = 256
@@ -64,7 +64,7 @@ class Figure(msgspec.Struct, frozen=True):
     @property
     def rate(self) -> float:
         """Return the webhooks accepted a second."""
-        return self.sent.accepted / self.sent.seconds
+        return self.sent.rate
 
 
 Figures = dict[tuple[str, int], list[Figure]]
@@ -88,7 +88,7 @@ async def _run(rounds: int, seconds: float, names: list[str]) -> None:
 async def _measure(world: World, name: str, connections: int, seconds: float) -> Figure:
     gateway = world.gateways[name]
     before, stored = _clocks(gateway), await gateway.broker.stored()
-    sent = await load.send(Task(gateway.port, world.token, connections, seconds))
+    sent = await load.send(Task(gateway.port, webhooks(world.token), connections, seconds))
     after = _clocks(gateway)
     if name != "no work":
         kept = await gateway.broker.stored() - stored
@@ -153,9 +153,9 @@ def _ratios(figures: Figures) -> dict[str, float]:
     }
     found = {}
     for name, (upper, lower, value) in pairs.items():
-        both = zip(figures[upper, JUDGED], figures[lower, JUDGED], strict=True)
-        ratios = [value(one) / value(other) for one, other in both]
-        if ratios:
+        both = figures[upper, JUDGED], figures[lower, JUDGED]
+        if all(both):
+            ratios = [value(one) / value(other) for one, other in zip(*both, strict=True)]
             found[name] = round(statistics.median(ratios), 3)
     return found
 

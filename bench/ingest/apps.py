@@ -15,9 +15,8 @@ from litestar.exceptions import NotAuthorizedException, NotFoundException
 from nats.js import JetStreamContext
 
 from bench.ingest.webhooks import SECRET
-from crossdock import config, ids
+from crossdock import config, ids, process
 from crossdock.memory import settle_memory
-from gateway import process
 from gateway.asgi import Application, Receive, Scope, Send, answer
 from proto import subjects
 

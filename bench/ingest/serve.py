@@ -2,8 +2,8 @@
 
 import sys
 
-from crossdock import config
-from gateway import process, server
+from crossdock import config, process
+from gateway import server
 
 if __name__ == "__main__":
     process.die_with_parent()

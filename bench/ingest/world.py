@@ -18,7 +18,7 @@ from bench.ingest.webhooks import SECRET
 from crossdock.bus import Bus, connect
 from crossdock.bus.streams import ensure_streams
 from crossdock.config import DatabaseSettings, GatewaySettings, KeySettings, NatsSettings, Settings
-from crossdock.db import Database
+from crossdock.db import Databases
 from crossdock.db.migrate import migrate
 from crossdock.embedded import EmbeddedNats, EmbeddedPostgres, ports
 from crossdock.inbound.model import SourceEdit
@@ -61,17 +61,19 @@ class Gateway:
         self._server: Process | None = None
         self._worker: psutil.Process | None = None
 
-    async def start(self, settings: Settings, token: str) -> None:
+    async def start(self, settings: Settings, **variables: str) -> None:
         """Start it, and return when it is ready."""
         settings = msgspec.structs.replace(
             settings,
             nats=self.broker.settings(group_commit=self.kind.group_commit),
-            gateway=GatewaySettings(port=self.port, metrics_port=ports.free_port()),
+            gateway=msgspec.structs.replace(
+                settings.gateway, port=self.port, metrics_port=ports.free_port()
+            ),
         )
         with _written(self._log) as log:
             self._server = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "bench.ingest.serve", self.kind.application),
-                env=environment(for_gateway(settings)) | {TOKEN_VARIABLE: token},
+                env=environment(for_gateway(settings)) | variables,
                 stderr=log,
             )
         async with aiohttp.ClientSession() as session, asyncio.timeout(READY_S):
@@ -148,25 +150,30 @@ async def running(folder: Path, names: list[str]) -> AsyncIterator[World]:
         database = postgres.settings()
         await migrate(postgres.admin_url(), database)
         brokers = {
-            False: await _broker(stack, folder / "default", sync_interval="2m"),
-            True: await _broker(stack, folder / "always", sync_interval="always"),
+            False: await broker_of(stack, folder / "default", sync_interval="2m"),
+            True: await broker_of(stack, folder / "always", sync_interval="always"),
         }
-        secrets = brokers[True].server.secrets
-        keys = KeySettings(
-            sources=secrets.key("key-sources"), destinations=secrets.key("key-destinations")
-        )
+        keys = keys_of(brokers[True])
         token = await _source(database, keys)
         gateways = {}
         for name in names:
             broker = brokers[KINDS[name].always]
             gateway = Gateway(KINDS[name], broker, folder / f"{name}.log")
             stack.push_async_callback(gateway.end)
-            await gateway.start(Settings(database=database, keys=keys), token)
+            await gateway.start(Settings(database=database, keys=keys), **{TOKEN_VARIABLE: token})
             gateways[name] = gateway
         yield World(token, gateways)
 
 
-async def _broker(stack: AsyncExitStack, folder: Path, *, sync_interval: str) -> Broker:
+def keys_of(broker: Broker) -> KeySettings:
+    """Return the sealing keys of an installation, made at first use."""
+    key = broker.server.secrets.key
+    names = [field.name for field in msgspec.structs.fields(KeySettings)]
+    return KeySettings(**{name: key(f"key-{name}") for name in names})
+
+
+async def broker_of(stack: AsyncExitStack, folder: Path, *, sync_interval: str) -> Broker:
+    """Start a NATS server that has its streams."""
     server = stack.enter_context(EmbeddedNats(folder, sync_interval=sync_interval))
     bus = await connect(server.settings(), name="bench")
     stack.push_async_callback(bus.close)
@@ -176,9 +183,9 @@ async def _broker(stack: AsyncExitStack, folder: Path, *, sync_interval: str) ->
 
 async def _source(settings: DatabaseSettings, keys: KeySettings) -> str:
     """Make a tenant with a Stripe source, and return the source's token."""
-    database = await Database.open(settings, {"app", "maintenance"})
+    database = await Databases.open(settings, {"app", "control", "directory", "operator"})
     try:
-        tenant = await Tenants(database, shard=0).create("Bench")
+        tenant = await Tenants(database).create("Bench", plan="unlimited")
         sealer = Sealer.from_text(keys.sources, setting="key-sources")
         limit = GatewaySettings().max_body_bytes
         sources = Sources(database, sealer, max_body_bytes=limit)

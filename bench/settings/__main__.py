@@ -67,7 +67,8 @@ async def scale(world: World, sources: int) -> dict[str, float]:
     figures |= await cold(world, tokens, "postgres_load")
     began = time.perf_counter()
     await asyncio.to_thread(world.nats.start)
-    await until(lambda: not first.falls_back and first._watch.revision > sources)  # noqa: SLF001
+    follower = first._followers[0]  # noqa: SLF001
+    await until(lambda: not follower.falls_back and follower._watch.revision > sources)  # noqa: SLF001
     figures["lost_bucket_refilled_s"] = time.perf_counter() - began
     return figures
 

@@ -16,11 +16,11 @@ import msgspec
 
 from crossdock import ids
 from crossdock.bus.connection import Bus, connect
-from crossdock.db import Database
+from crossdock.db import Database, Databases
 from crossdock.db.migrate import migrate
+from crossdock.directory import Directory, Memory
 from crossdock.embedded import EmbeddedNats, EmbeddedPostgres
 from crossdock.embedded.postgres import DATABASE
-from crossdock.inbound.directory import SourceDirectory
 from crossdock.inbound.sealing import secret_context
 from crossdock.outbox.service import drain_forever
 from crossdock.secrets import model
@@ -28,6 +28,7 @@ from crossdock.secrets.model import SealedSecret
 from crossdock.secrets.seal import Sealer
 
 POLL_S: Final = 0.001
+ACCESS_TTL_S: Final = 600.0
 COLUMNS: Final = (
     "tenant_id",
     "id",
@@ -47,20 +48,25 @@ class World(msgspec.Struct):
     nats: EmbeddedNats
     admin: asyncpg.Connection
     bus: Bus
+    databases: Databases
     database: Database
     sealer: Sealer
     tenant_id: UUID
     tasks: list[asyncio.Task[None]]
 
-    def directory(self) -> SourceDirectory:
+    def directory(self) -> Directory:
         """Start a gateway's directory that knows nothing yet."""
-        directory = SourceDirectory(self.bus, self.database, self.sealer)
+        directory = Directory(
+            self.bus, self.databases, Memory(self.sealer), access_ttl_s=ACCESS_TTL_S
+        )
         self.tasks.append(asyncio.create_task(directory.run()))
         return directory
 
     def drain(self) -> None:
         """Start a drainer."""
-        self.tasks.append(asyncio.create_task(drain_forever(self.database, self.bus)))
+        self.tasks.append(
+            asyncio.create_task(drain_forever(self.database, self.bus, access_ttl_s=ACCESS_TTL_S))
+        )
 
     async def add_sources(self, count: int) -> list[str]:
         """Store sources behind everybody's back; return their tokens."""
@@ -119,13 +125,14 @@ async def running() -> AsyncIterator[World]:
         await migrate(postgres.admin_url(DATABASE), settings)
         admin = await asyncpg.connect(postgres.admin_url(DATABASE))
         bus = await connect(nats.settings())
-        database = await Database.open(settings, {"maintenance", "directory"})
+        databases = await Databases.open(settings, {"maintenance", "directory"})
         tenant_id = ids.new()
         await admin.execute(
             "INSERT INTO crossdock.tenants (id, slug, name) VALUES ($1, 'bench', 'Bench')",
             tenant_id,
         )
-        world = World(nats, admin, bus, database, Sealer(os.urandom(32)), tenant_id, [])
+        sealer = Sealer(os.urandom(32))
+        world = World(nats, admin, bus, databases, databases.shard(0), sealer, tenant_id, [])
         try:
             yield world
         finally:
@@ -134,7 +141,7 @@ async def running() -> AsyncIterator[World]:
                 with suppress(asyncio.CancelledError):
                     await task
             await admin.close()
-            await database.close()
+            await databases.close()
             await bus.close()
 
 

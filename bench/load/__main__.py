@@ -9,8 +9,7 @@ from typing import Final, cast
 import msgspec
 import uvloop
 
-from bench.ingest.load import Sent, Task
-from bench.ingest.webhooks import Webhook, webhooks
+from bench.load.model import Request, Sent, Task
 
 HEAD_END: Final = b"\r\n\r\n"
 LENGTH: Final = b"content-length: "
@@ -70,17 +69,18 @@ class _Connection(asyncio.Protocol):
         self.ended.set_result(None)
 
 
-def _request(token: str, webhook: Webhook) -> bytes:
-    lines = [f"POST /in/{token} HTTP/1.1", "Host: 127.0.0.1"]
-    lines.append(f"Content-Length: {len(webhook.body)}")
-    lines += [f"{name}: {value}" for name, value in webhook.headers.items()]
-    return "\r\n".join(lines).encode() + HEAD_END + webhook.body
+def _bytes(request: Request) -> bytes:
+    body = request.body.encode()
+    lines = [f"{request.method} {request.path} HTTP/1.1", "Host: 127.0.0.1"]
+    lines.append(f"Content-Length: {len(body)}")
+    lines += [f"{name}: {value}" for name, value in request.headers.items()]
+    return "\r\n".join(lines).encode() + HEAD_END + body
 
 
 async def _main() -> None:
     task = msgspec.json.decode(sys.stdin.buffer.read(), type=Task)
     began = time.perf_counter()
-    load = _Load([_request(task.token, one) for one in webhooks()], began + task.seconds)
+    load = _Load([_bytes(one) for one in task.requests], began + task.seconds)
     loop = asyncio.get_running_loop()
     made = [
         await loop.create_connection(lambda: _Connection(load), "127.0.0.1", task.port)
