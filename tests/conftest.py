@@ -103,6 +103,8 @@ def settings(
         keys=KeySettings(
             sources=nats_server.secrets.key("key-sources"),
             destinations=nats_server.secrets.key("key-destinations"),
+            identity=nats_server.secrets.key("key-identity"),
+            mail=nats_server.secrets.key("key-mail"),
         ),
     )
 

@@ -20,14 +20,14 @@ from crossdock.embedded import EmbeddedNats, EmbeddedPostgres
 from crossdock.errors import Unavailable
 from crossdock.inbound.rules import token_hash
 from crossdock.telemetry.metrics import SETTINGS_FALLBACKS, SETTINGS_RESTARTS
-from proto.subjects import SOURCES_BUCKET
 from tests.beds import drainer as drainers_program
-from tests.beds.settings import SettingsBed
+from tests.beds.people import People, Token
+from tests.beds.settings import BUCKET, SettingsBed
 
 CURRENT_S: Final = 1.0
 SETTLED_S: Final = 0.5
 
-STREAM: Final = f"KV_{SOURCES_BUCKET}"
+STREAM: Final = f"KV_{BUCKET}"
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -60,7 +60,7 @@ def count(metric: object) -> Callable[[], float]:
 async def settled(bed: SettingsBed) -> None:
     """Wait until a beat that comes from now on proves the settings again."""
     now = time.monotonic()
-    await bed.until(lambda: bed.directory._beat_at > now and not bed.directory.falls_back)
+    await bed.until(lambda: bed.follower._beat_at > now and not bed.follower.falls_back)
 
 
 async def test_broker_killed_and_restarted(bed: SettingsBed, private_nats: EmbeddedNats) -> None:
@@ -109,7 +109,7 @@ async def test_broker_comes_back_with_nothing(bed: SettingsBed, private_nats: Em
         await bed.until(lambda: restarts() > 0)
         await settled(bed)
     assert churn.worst_s < CURRENT_S
-    assert await bed.bucket_size() == await bed.source_count(), "the drainer has filled it"
+    assert await bed.bucket_size() == await bed.row_count(), "the drainer has filled it"
 
 
 async def test_worker_killed_and_restarted(bed: SettingsBed) -> None:
@@ -235,3 +235,52 @@ async def test_a_gateway_that_starts_while_the_database_is_away(
     directory = frail_bed.another_directory()
     assert await frail_bed.until(lambda: directory.ready) < CURRENT_S
     assert directory.get(source.token) is not None
+
+
+async def revoked_in(bed: SettingsBed, token: Token) -> float:
+    """Wait until the gateway refuses a token; return the seconds since now."""
+    return await bed.until(lambda: bed.directory.is_revoked(*token))
+
+
+async def test_revocations_while_the_broker_is_frozen(
+    bed: SettingsBed, private_nats: EmbeddedNats
+) -> None:
+    people = People(bed.database, bed.tenant_id)
+    tokens = [await people.token() for _ in range(4)]
+    private_nats.pause()
+    try:
+        await people.revoke(tokens[0])
+        assert await revoked_in(bed, tokens[0]) < CURRENT_S, "at once, before silence is noticed"
+        await bed.until(lambda: bed.follower.falls_back)
+        for token, end in zip(tokens[1:3], (people.revoke, people.end_tokens), strict=True):
+            await end(token)
+            assert await revoked_in(bed, token) < CURRENT_S
+        await people.end_all_tokens()
+        assert await revoked_in(bed, tokens[3]) < CURRENT_S
+    finally:
+        private_nats.resume()
+    await settled(bed)
+    assert bed.directory.is_current(0)
+
+
+async def test_revocations_outlive_the_brokers_data(
+    bed: SettingsBed, private_nats: EmbeddedNats
+) -> None:
+    people = People(bed.database, bed.tenant_id)
+    before, during, after = [await people.token() for _ in range(3)]
+    await people.revoke(before)
+    await revoked_in(bed, before)
+    await asyncio.to_thread(private_nats.kill)
+    shutil.rmtree(private_nats.folder / "jetstream")
+    await people.revoke(during)
+    assert await revoked_in(bed, during) < CURRENT_S
+    await asyncio.to_thread(private_nats.start)
+    await settled(bed)
+    await people.revoke(after)
+    assert await revoked_in(bed, after) < CURRENT_S
+    await bed.stop("drainer")
+    late = bed.another_directory()
+    await bed.until(lambda: late.ready)
+    for token in (before, during, after):
+        assert late.is_revoked(*token), "the drainer has put them back"
+    assert late.tenant(bed.tenant_id) is not None
