@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+# Those tests wait more than they work. The others watch whole stacks by the clock, so they run alone.
+WORKERS ?= 2
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 RUST := $(wildcard native/src/*.rs native/src/*/*.rs) native/Cargo.toml Cargo.toml Cargo.lock
 
@@ -34,7 +36,8 @@ up: setup ## start everything on this machine, data in .crossdock
 
 test: setup ## all tests, on real PostgreSQL and NATS
 	cargo test --quiet --locked --workspace
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile tests/unit tests/conformance tests/integration
+	$(BIN)/python -m pytest tests/acceptance tests/faults
 
 test-faults: setup ## only the fault tests: kill each process in turn while webhooks flow
 	$(BIN)/python -m pytest tests/faults

@@ -4,8 +4,8 @@
 | --- | --- |
 | SHA-256 of an ingest token, in hex | `SourceSettings` |
 | `tenant.` and the tenant's id in hex | `TenantSettings` |
-| `session.` and the session's id in hex | `Revoked` |
-| `user.` and the user's id in hex | `UserSettings` |
+| `session.`, its tenant's id and its own in hex | `Revoked` |
+| `user.`, their tenant's id and their own in hex | `UserSettings` |
 | `beat` | `Beat` |
 """
 
@@ -17,7 +17,8 @@ BEAT_KEY: Final = "beat"
 TENANT: Final = "tenant."
 SESSION: Final = "session."
 USER: Final = "user."
-"""How the keys of these begin; their ids follow in hex."""
+"""How the keys of these begin; their ids follow in hex. The tenant's is part of them all: what one
+tenant's rows say of an id is nothing to another's tokens."""
 
 TenantState = Literal["provisioning", "active", "suspended", "terminating", "terminated"]
 

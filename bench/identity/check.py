@@ -18,7 +18,9 @@ def microseconds() -> float:
     """Return what one check takes, for a token that is good: that one looks everywhere."""
     memory = Memory(Sealer(os.urandom(32)))
     for _ in range(REVOKED):
-        memory.take(0, f"{SESSION}{ids.new().hex}", Revoked(version=1, until=2.0**40))
+        memory.take(
+            0, f"{SESSION}{ids.new().hex}{ids.new().hex}", Revoked(version=1, until=2.0**40)
+        )
     tenant_id, user_id, session_id = ids.new(), ids.new(), ids.new()
     tenant = TenantSettings(version=1, tenant_id=tenant_id.bytes, shard=0)
     memory.take(0, f"{TENANT}{tenant_id.hex}", tenant)

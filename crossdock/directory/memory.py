@@ -10,6 +10,7 @@ import msgspec
 from crossdock.inbound.prepared import PreparedSource
 from crossdock.outbox.snapshots import Snapshots
 from crossdock.secrets.seal import Sealer
+from crossdock.tenancy.rules import PLATFORM
 from proto.settings import (
     FOREVER,
     SESSION,
@@ -21,6 +22,10 @@ from proto.settings import (
     TenantSettings,
     UserSettings,
 )
+
+_BITS: Final = 128
+_DIGITS: Final = 32
+"""Of an id."""
 
 
 class Memory:
@@ -37,7 +42,8 @@ class Memory:
         self.ended: Final[dict[bytes, int]] = {}
         """Tokens that lead nowhere any more, and the shard that said so."""
         self._tenants: dict[int, TenantSettings] = {}
-        # By the ids' numbers: a number's hash costs a tenth of what a UUID's does.
+        # By the ids' numbers: a number's hash costs a tenth of what a UUID's does. A session's and
+        # a user's follow their tenant's, so that no tenant's rows end another's tokens.
         self._sessions: dict[int, float] = {}
         self._users: dict[int, UserSettings] = {}
         self._ends: list[tuple[float, int]] = []
@@ -56,12 +62,15 @@ class Memory:
         self, tenant_id: UUID, user_id: UUID, session_id: UUID, issued_at: float
     ) -> bool:
         """Tell whether an access token was revoked; see `Directory.is_revoked`."""
-        if session_id.int in self._sessions:
+        number = tenant_id.int
+        if number << _BITS | session_id.int in self._sessions:
             return True
-        user = self._users.get(user_id.int)
-        if user is not None and issued_at < user.not_before:
-            return True
-        tenant = self._tenants.get(tenant_id.int)
+        # An operator inside a tenant is a user of the platform's.
+        for home in (number, PLATFORM.int):
+            user = self._users.get(home << _BITS | user_id.int)
+            if user is not None and issued_at < user.not_before:
+                return True
+        tenant = self._tenants.get(number)
         return tenant is not None and issued_at < tenant.not_before
 
     @property
@@ -80,9 +89,9 @@ class Memory:
         elif isinstance(snapshot, TenantSettings):
             self._take_tenant(shard, _number(TENANT, key), snapshot)
         elif isinstance(snapshot, Revoked):
-            self._take_session(_number(SESSION, key), snapshot)
+            self._take_session(_pair(SESSION, key), snapshot)
         else:
-            self._take_user(_number(USER, key), snapshot)
+            self._take_user(_pair(USER, key), snapshot)
 
     def take_all(self, shard: int, snapshots: Snapshots) -> None:
         """Take in all that was read of a shard."""
@@ -158,6 +167,11 @@ class Memory:
         if known is None or known.version < settings.version:
             self._users[number] = settings
             heapq.heappush(self._ends, (settings.until, number))
+
+
+def _pair(prefix: str, key: str) -> int:
+    """Return the two ids in a key, as one number."""
+    return _number(prefix, key[:-_DIGITS]) << _BITS | UUID(hex=key[-_DIGITS:]).int
 
 
 def _number(prefix: str, key: str) -> int:

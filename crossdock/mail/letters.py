@@ -21,6 +21,8 @@ MAX_REASON: Final = 400
 WIDTH: Final = 72
 
 _INDENT: Final = "    "
+_LINK: Final = re.compile(r"[a-z][a-z0-9+.-]*:/+|\bwww\.", re.IGNORECASE)
+"""How an address begins that mail programs make something to click of."""
 _TOKEN: Final = re.compile(rf"^{_INDENT}([A-Za-z0-9_.~-]+)$", re.MULTILINE)
 
 
@@ -38,9 +40,9 @@ class Letters:
         return written(
             "signup",
             to,
-            f"Verify your address for {plain(tenant)}",
-            f"Hello {plain(name)},",
-            f"somebody signed up with this address to make the tenant “{plain(tenant)}”."
+            f"Verify your address for {unlinked(tenant)}",
+            f"Hello {unlinked(name)},",
+            f"somebody signed up with this address to make the tenant “{unlinked(tenant)}”."
             f" If it was you, verify it before {moment_of(expires_at)}. This is the token:",
             _alone(token),
             self._command("/v1/signup/verify", {"token": token}),
@@ -64,9 +66,9 @@ class Letters:
         return written(
             "invitation",
             to,
-            f"You are invited to {plain(tenant)}",
+            f"You are invited to {unlinked(tenant)}",
             "Hello,",
-            f"{plain(inviter)} invites you to the tenant “{plain(tenant)}”, as {what}."
+            f"{unlinked(inviter)} invites you to the tenant “{unlinked(tenant)}”, as {what}."
             f" The invitation holds until {moment_of(expires_at)}. This is its token:",
             _alone(token),
             self._command("/v1/invitations/accept", body),
@@ -166,6 +168,11 @@ def plain(text: str, limit: int = MAX_NAME) -> str:
     shown = " ".join("".join(c for c in shown if c.isprintable()).split())
     shown = shown.replace(ENCODED, "= ?")
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def unlinked(text: str) -> str:
+    """Return `plain` text without links, for letters that a stranger can send to anybody."""
+    return _LINK.sub(" ", plain(text)).strip()
 
 
 def written(kind: Kind, to: str, subject: str, *paragraphs: str) -> Mail:

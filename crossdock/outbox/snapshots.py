@@ -6,7 +6,8 @@ from uuid import UUID
 
 import msgspec
 
-from crossdock.access import permissions
+from crossdock.access.roles.model import Definition
+from crossdock.access.roles.rules import resolve
 from crossdock.secrets.model import decode
 from proto.settings import (
     FOREVER,
@@ -35,7 +36,7 @@ _ID: Final = 32
 
 class _Role(msgspec.Struct):
     name: str
-    permissions: tuple[str, ...]
+    permissions: frozenset[str]
     inherits: tuple[str, ...]
 
 
@@ -46,6 +47,11 @@ _quotas: Final = msgspec.json.Decoder(dict[str, int])
 def tenant_key(tenant_id: UUID) -> str:
     """Return the key of a tenant's settings."""
     return f"{TENANT}{tenant_id.hex}"
+
+
+def revocation_key(prefix: str, tenant_id: UUID, one: UUID) -> str:
+    """Return the key of what is revoked: `SESSION` or `USER`, and whose it is."""
+    return f"{prefix}{tenant_id.hex}{one.hex}"
 
 
 def is_token(key: str) -> bool:
@@ -93,7 +99,7 @@ def users(rows: Iterable[Row]) -> Snapshots:
 def _revocations(prefix: str, rows: Iterable[Row], one: Callable[[Row], Snapshot]) -> Snapshots:
     """Return those that some access token may still live to see."""
     return {
-        f"{prefix}{row['id'].hex}": one(row)
+        revocation_key(prefix, row["tenant_id"], row["id"]): one(row)
         for row in rows
         if row["until"] is not None and row["until"] > row["now"]
     }
@@ -138,17 +144,5 @@ def _gone(tenant_id: UUID) -> TenantSettings:
 
 def _resolved(roles: Iterable[_Role]) -> dict[str, tuple[str, ...]]:
     """Return a tenant's own roles, each with all of its permissions."""
-    own = {role.name: role for role in roles}
-    return {name: tuple(sorted(_permissions(name, own, set()))) for name in own}
-
-
-def _permissions(name: str, own: Mapping[str, _Role], seen: set[str]) -> frozenset[str]:
-    """Return all permissions of a role; a circle, which nobody should have made, has an end."""
-    role = own.get(name)
-    if role is None or name in permissions.BUILT_IN:
-        return permissions.effective([name], {})
-    if name in seen:
-        return frozenset()
-    seen.add(name)
-    inherited = (_permissions(parent, own, seen) for parent in role.inherits)
-    return frozenset(role.permissions).union(*inherited)
+    own = {role.name: Definition(role.permissions, role.inherits) for role in roles}
+    return {name: tuple(sorted(found)) for name, found in resolve(own).items()}

@@ -202,8 +202,8 @@ async def sessions(
     """
     rows: list[Row] = await connection.fetch(
         f"""
-        SELECT id, gone, {_US} AS version, {_UNTIL} AS until, {_NOW} AS now FROM (
-            SELECT wanted.id, s.id IS NULL AND a.id IS NULL AS gone, CASE
+        SELECT tenant_id, id, gone, {_US} AS version, {_UNTIL} AS until, {_NOW} AS now FROM (
+            SELECT wanted.tenant_id, wanted.id, s.id IS NULL AND a.id IS NULL AS gone, CASE
                 WHEN s.id IS NOT NULL THEN s.revoked_at + make_interval(secs => $3)
                 WHEN a.ended_at IS NOT NULL THEN a.ends_at + make_interval(secs => $4)
                 WHEN a.id IS NULL THEN clock_timestamp() + make_interval(secs => $3)
@@ -228,11 +228,12 @@ async def users(
     """Return from when on these users' tokens are good (`at`), and until when to remember it."""
     rows: list[Row] = await connection.fetch(
         f"""
-        SELECT id, gone, {_US} AS version, extract(epoch FROM not_before)::float8 AS at,
+        SELECT tenant_id, id, gone, {_US} AS version, extract(epoch FROM not_before)::float8 AS at,
             {_UNTIL} AS until, {_NOW} AS now
         FROM (
-            SELECT wanted.id, u.id IS NULL AS gone, u.not_before, make_interval(secs => $3)
-                + CASE WHEN u.id IS NULL THEN clock_timestamp() ELSE u.not_before END AS until
+            SELECT wanted.tenant_id, wanted.id, u.id IS NULL AS gone, u.not_before,
+                make_interval(secs => $3)
+                    + CASE WHEN u.id IS NULL THEN clock_timestamp() ELSE u.not_before END AS until
             FROM unnest($1::uuid[], $2::uuid[]) AS wanted (tenant_id, id)
             LEFT JOIN crossdock.users AS u
                 ON u.tenant_id = wanted.tenant_id AND u.id = wanted.id

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    text,
 )
 
 from crossdock.db.schema import metadata, moment, one_of
@@ -41,6 +42,7 @@ placements: Final = Table(
     ForeignKeyConstraint(["shard"], ["crossdock.shards.id"]),
     UniqueConstraint("slug"),
     Index(None, "shard"),
+    Index("placements_dedicated_idx", "tenant_id", postgresql_where=text("tier = 'dedicated'")),
     one_of("tier", "shared", "dedicated"),
     info={
         "tenant": "tenant_id",

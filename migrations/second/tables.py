@@ -49,6 +49,10 @@ STATEMENTS: Final = (
     """,
     "CREATE INDEX placements_shard_idx ON crossdock.placements (shard)",
     """
+    CREATE INDEX placements_dedicated_idx ON crossdock.placements (tenant_id)
+        WHERE tier = 'dedicated'
+    """,
+    """
     CREATE TABLE crossdock.users (
         tenant_id uuid NOT NULL,
         id uuid NOT NULL,

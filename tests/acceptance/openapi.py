@@ -1,12 +1,18 @@
 """Every operation that the live OpenAPI document knows: a new route is in the tests by itself."""
 
 import re
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from tests.faults.rest import Rest
 
+Access: TypeAlias = Literal["public", "user", "permissions", "operator"]
+
 DOCUMENT: Final = "/schema/openapi.json"
 METHODS: Final = ("get", "put", "post", "delete", "patch")
+OPERATORS: Final = "/v1/admin/"
+"""Where everything is for operators, and nothing of theirs is elsewhere."""
+PEOPLE_ONLY: Final = [{"access_token": []}]
+NEEDS: Final = re.compile(r"Needs ((?:`[a-z:-]+`(?:, )?)+)\.")
 
 
 class Operation(NamedTuple):
@@ -15,6 +21,10 @@ class Operation(NamedTuple):
     method: str
     path: str
     has_body: bool
+    access: Access
+    """Whom it is for, as the document says."""
+    permissions: frozenset[str]
+    """What a caller must hold."""
 
     @property
     def parameters(self) -> list[str]:
@@ -31,8 +41,24 @@ async def operations(rest: Rest) -> list[Operation]:
     document: Any = await rest.get(DOCUMENT)
     assert document["openapi"].startswith("3.1")
     return [
-        Operation(method.upper(), path, "requestBody" in item[method])
+        _read(method.upper(), path, item[method])
         for path, item in document["paths"].items()
         for method in METHODS
         if method in item
     ]
+
+
+def _read(method: str, path: str, told: Any) -> Operation:
+    needs = NEEDS.search(told.get("description", ""))
+    permissions = frozenset(re.findall(r"`(.+?)`", needs[1])) if needs else frozenset()
+    return Operation(method, path, "requestBody" in told, _access(path, told), permissions)
+
+
+def _access(path: str, told: Any) -> Access:
+    match told.get("security"):
+        case []:
+            return "public"
+        case security if security == PEOPLE_ONLY:
+            return "user"
+        case _:
+            return "operator" if path.startswith(OPERATORS) else "permissions"

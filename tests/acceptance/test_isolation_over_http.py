@@ -1,43 +1,40 @@
-"""Tenant A with all of tenant B's ids: 404 everywhere, and nothing of B's changes.
+"""Everybody of tenant A with all of tenant B's ids: refused everywhere, and nothing changes.
 
-The routes come from the live OpenAPI document. A route with an id in its path that is not known
-here fails the test until somebody says what id of B's belongs there.
+The routes, and whom each is for, come from the live OpenAPI document. A route with an id in its
+path that is not known here fails the test until somebody says what id of B's belongs there.
 """
 
 from collections.abc import AsyncIterator
-from typing import Any, NamedTuple
+from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 
 from crossdock.samples.sender import new_serial
-from tests.acceptance.house import Door, House, open_house
+from tests.acceptance.estate import (
+    Estate,
+    Stranger,
+    belongings,
+    enter,
+    join,
+    lists,
+    settle,
+    stranger,
+)
+from tests.acceptance.house import House, open_house
+from tests.acceptance.identity.people import Person, Town
 from tests.acceptance.openapi import Operation, operations
 from tests.faults.receiver import Receiver
-from tests.faults.rest import Reply
+from tests.faults.rest import Reply, Rest
 from tests.faults.stack import Stack
 from tests.faults.waiting import until
 
-LISTS = (
-    "/v1/sources",
-    "/v1/destinations",
-    "/v1/events",
-    "/v1/deliveries",
-    "/v1/dead-letters",
-    "/v1/replays",
-    "/v1/api-keys",
-)
-CONTROL_CHANGES = {"last_used_at"}
-
-
-class Estate(NamedTuple):
-    """A tenant that has one of everything."""
-
-    house: House
-    door: Door
-    ids: dict[str, str]
-    """By the name of a path's parameter."""
-    dead: str
-    destination: Any
+NAMES = {404: "not-found", 403: "forbidden"}
+RENAMED = {"name": "taken over"}
+CHANGES = {"/v1/roles/{role_id}": {"description": "taken over"}}
+"""Where a name is not what can be changed."""
+MAY_BE_EMPTY = {"/v1/alerts"}
+"""What a tenant does not have just because it was used."""
 
 
 @pytest.fixture(scope="module")
@@ -46,110 +43,153 @@ async def all_operations(house: House) -> list[Operation]:
 
 
 @pytest.fixture(scope="module")
-async def victim(stack: Stack, receiver: Receiver) -> AsyncIterator[Estate]:
+async def town(stack: Stack) -> AsyncIterator[Town]:
+    async with Town(stack) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+async def operator(town: Town) -> Person:
+    return await town.operator("platform-admin")
+
+
+@pytest.fixture(scope="module")
+async def victim(
+    stack: Stack, receiver: Receiver, town: Town, operator: Person
+) -> AsyncIterator[Estate]:
     """Tenant B, who has one of everything."""
     opened = await open_house(stack, receiver, "victim")
-    yield await _settle(opened)
+    estate = await settle(opened, town, operator)
+    yield estate
+    await estate.owner.__aexit__()
     await opened.close()
 
 
-async def _settle(house: House) -> Estate:
-    door = await house.door("stripe")
-    await house.rest.post(f"/v1/sources/{door.source['id']}/rotate-secret", {})
-    source = await house.rest.get(f"/v1/sources/{door.source['id']}")
-    path = f"/{new_serial()}"
-    house.receiver.answer(path, lambda _event, _earlier: 500)
-    destination = await house.destination(path, retry={"count": 0})
-    event_id = await door.accepted()
-    dead = await house.settled(event_id, "dead")
-    replay = await house.rest.post("/v1/replays", {"reason": "no_such_reason"})
-    key = await house.rest.post("/v1/api-keys", {"name": "k", "permissions": ["sources:read"]})
-    old = next(secret for secret in source["secrets"] if secret["ends_at"])
-    ids = {
-        "source_id": source["id"],
-        "secret_id": old["id"],
-        "destination_id": destination["id"],
-        "event_id": event_id,
-        "delivery_id": dead["id"],
-        "replay_id": replay["id"],
-        "key_id": key["id"],
+@pytest.fixture(scope="module")
+async def strangers(house: House, town: Town, operator: Person) -> AsyncIterator[list[Stranger]]:
+    """Everybody who could ask: tenant A's key, its owner, support inside it, and an operator."""
+    tokens = {
+        "user": (await join(house, town, "owner")).session.access,
+        "support": (await enter(operator, house.id))["access_token"],
+        "operator": operator.session.access,
     }
-
-    async def is_done() -> bool:
-        return bool((await house.rest.get(f"/v1/replays/{replay['id']}"))["state"] == "done")
-
-    await until(is_done, "an end of the replay")
-    return Estate(house, door, ids, dead["id"], destination)
-
-
-async def belongings(estate: Estate) -> dict[str, Any]:
-    """Return everything a tenant has, as it is shown to itself."""
-    found: dict[str, Any] = {}
-    for path in LISTS:
-        for item in await estate.house.rest.all(path):
-            whole = item
-            if path != "/v1/api-keys":
-                whole = await estate.house.rest.get(f"{path}/{item['id']}")
-            found[f"{path}/{item['id']}"] = {
-                name: value for name, value in whole.items() if name not in CONTROL_CHANGES
-            }
-    found["tenant"] = await estate.house.rest.get("/v1/tenant")
-    return found
+    async with AsyncExitStack() as opened:
+        callers = {
+            kind: await opened.enter_async_context(house.stack.rest(token))
+            for kind, token in tokens.items()
+        }
+        yield [
+            await stranger("key", house.rest),
+            await stranger("user", callers["user"]),
+            await stranger("support", callers["support"]),
+            await stranger("operator", callers["operator"]),
+        ]
 
 
-async def ask(house: House, operation: Operation, ids: dict[str, str]) -> Reply:
+def aimed(all_operations: list[Operation], one: Stranger) -> list[Operation]:
+    """Return the routes with ids, but for what an operator may do to any tenant."""
+    return [
+        operation
+        for operation in all_operations
+        if operation.parameters and not (operation.access == "operator" and one.may(operation))
+    ]
+
+
+async def ask(caller: Rest, operation: Operation, ids: dict[str, str]) -> Reply:
     """Call an operation with these ids and a body that would be right."""
     body: Any = None
     if operation.has_body:
-        body = {"name": "taken over"} if operation.method == "PATCH" else {}
-    return await house.rest.call(operation.method, operation.with_ids(ids), body)
+        body = CHANGES.get(operation.path, RENAMED) if operation.method == "PATCH" else {}
+    return await caller.call(operation.method, operation.with_ids(ids), body)
 
 
-async def test_every_route_answers_404_to_another_tenant(
-    house: House, victim: Estate, all_operations: list[Operation]
+async def test_every_route_refuses_another_tenant(
+    victim: Estate, strangers: list[Stranger], all_operations: list[Operation]
 ) -> None:
-    before = await belongings(victim)
-    aimed = [operation for operation in all_operations if operation.parameters]
-    aimed = [operation for operation in aimed if not operation.path.startswith("/in/")]
-    assert len(aimed) >= 20
+    mine = next(one.rest for one in strangers if one.kind == "user")
+    before = await belongings(victim.owner, all_operations)
+    own = await belongings(mine, all_operations)
+    met: set[tuple[str, int]] = set()
 
-    for operation in aimed:
-        reply = await ask(house, operation, victim.ids)
-        assert reply.status == 404, (operation, reply)
-        assert reply.headers["content-type"].startswith("application/problem+json")
-        assert not any(value in str(reply.json().get("detail")) for value in victim.ids.values())
+    for one in strangers:
+        routes = aimed(all_operations, one)
+        assert len(routes) >= 35
+        for operation in routes:
+            reply = await ask(one.rest, operation, victim.ids)
+            status = 404 if one.may(operation) else 403
+            assert reply.status == status, (one.kind, operation, reply)
+            problem = reply.json()
+            assert problem["type"].endswith(f"/{NAMES[status]}")
+            assert reply.headers["content-type"].startswith("application/problem+json")
+            assert not any(value in str(problem.get("detail")) for value in victim.ids.values())
+            met.add((one.kind, status))
 
-    assert await belongings(victim) == before
+    assert len(met) == 2 * len(strangers), "Each met both: what it may not, and what is not there."
+    assert await belongings(victim.owner, all_operations) == before
+    assert await belongings(mine, all_operations) == own
 
 
 async def test_a_stranger_cannot_tell_what_exists(
-    house: House, victim: Estate, all_operations: list[Operation]
+    victim: Estate, strangers: list[Stranger], all_operations: list[Operation]
 ) -> None:
-    for operation in all_operations:
-        if not operation.parameters or operation.path.startswith("/in/"):
-            continue
-        nothing = {name: _other(text) for name, text in victim.ids.items()}
-        exists = await ask(house, operation, victim.ids)
-        missing = await ask(house, operation, nothing)
-        assert exists.status == missing.status
-        assert _without_instance(exists) == _without_instance(missing), operation
+    nothing = {name: _other(text) for name, text in victim.ids.items()}
+    for one in strangers:
+        for operation in aimed(all_operations, one):
+            exists = await ask(one.rest, operation, victim.ids)
+            missing = await ask(one.rest, operation, nothing)
+            assert exists.status == missing.status
+            assert _without_instance(exists) == _without_instance(missing), operation
 
 
-async def test_the_owner_does_reach_all_of_it(
-    victim: Estate, all_operations: list[Operation]
+async def test_those_whom_it_is_for_do_reach_all_of_it(
+    victim: Estate, strangers: list[Stranger], all_operations: list[Operation]
 ) -> None:
+    operator = next(one.rest for one in strangers if one.kind == "operator")
     for operation in all_operations:
-        if operation.method == "GET" and operation.parameters and "/in/" not in operation.path:
-            reply = await ask(victim.house, operation, victim.ids)
+        if operation.method == "GET" and operation.access != "public":
+            caller = operator if operation.access == "operator" else victim.owner
+            reply = await ask(caller, operation, victim.ids)
             assert reply.status == 200, (operation, reply)
 
 
-async def test_lists_show_nothing_of_another_tenants(house: House, victim: Estate) -> None:
-    theirs = set(victim.ids.values())
-    for path in LISTS:
-        shown = {item["id"] for item in await house.rest.all(path)}
-        assert not shown & theirs
-        assert {item["id"] for item in await victim.house.rest.all(path)}, "Theirs is not empty."
+async def test_operators_routes_are_closed_to_all_of_a_tenant(
+    house: House, victim: Estate, strangers: list[Stranger], all_operations: list[Operation]
+) -> None:
+    routes = [operation for operation in all_operations if operation.access == "operator"]
+    assert len(routes) >= 9
+    callers = [one.rest for one in strangers if one.kind != "operator"]
+    for operation in routes:
+        for caller in (*callers, victim.house.rest, victim.owner):
+            for tenant_id in (victim.house.id, house.id):
+                ids = {**victim.ids, "tenant_id": tenant_id}
+                reply = await ask(caller, operation, ids)
+                assert reply.status == 403, (operation, reply)
+
+
+async def test_an_account_is_a_persons_and_no_keys(
+    victim: Estate, strangers: list[Stranger], all_operations: list[Operation]
+) -> None:
+    routes = [operation for operation in all_operations if operation.access == "user"]
+    assert len(routes) >= 8
+    callers = [one.rest for one in strangers if one.kind in {"key", "support"}]
+    for operation in routes:
+        for caller in (*callers, victim.house.rest):
+            reply = await ask(caller, operation, victim.ids)
+            assert reply.status == 403, (operation, reply)
+
+
+async def test_lists_show_nothing_of_another_tenants(
+    house: House, victim: Estate, strangers: list[Stranger], all_operations: list[Operation]
+) -> None:
+    for operation in lists(all_operations):
+        path = operation.path
+        owned = await victim.owner.get(path)
+        assert owned.get("items") or "items" not in owned or path in MAY_BE_EMPTY, path
+        for one in strangers:
+            reply = await one.rest.call("GET", path)
+            assert reply.status == (200 if one.may(operation) else 403), (one.kind, reply)
+            told = reply.body.decode()
+            assert not any(text in told for text in victim.ids.values()), (one.kind, path)
     mine = await house.rest.get("/v1/tenant")
     assert mine["id"] == house.id
 

@@ -1,4 +1,4 @@
-"""What is open, and to whom: ingest and health to anyone, all else to those who hold a key."""
+"""What is open, and to whom: what comes before a credential to anyone, all else with one."""
 
 from typing import Any
 
@@ -8,10 +8,12 @@ import pytest
 from crossdock.samples.sender import new_serial
 from tests.acceptance.house import House
 from tests.acceptance.openapi import Operation, operations
+from tests.beds.routes import PUBLIC
 from tests.faults.rest import Rest
 from tests.faults.waiting import until
 
-OPEN = {"/health/live", "/health/ready", "/health/components"}
+HEALTH = {path for _, path in PUBLIC if path.startswith("/health/")}
+ANY_CREDENTIAL = "/v1/auth/me"
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +22,7 @@ async def all_operations(house: House) -> list[Operation]:
 
 
 async def test_health_answers_anyone(house: House) -> None:
-    for path in OPEN:
+    for path in HEALTH:
         reply = await house.anyone.call("GET", path)
         assert reply.status == 200, reply
     components = await house.anyone.get("/health/components")
@@ -29,17 +31,23 @@ async def test_health_answers_anyone(house: House) -> None:
     assert "password" not in told
 
 
-async def test_nothing_else_answers_without_a_key(
+async def test_nothing_else_answers_without_a_credential(
     house: House, all_operations: list[Operation]
 ) -> None:
     assert len(all_operations) > 20
     for operation in all_operations:
-        if operation.path in OPEN or operation.path.startswith("/in/"):
-            continue
         path = operation.with_ids(dict.fromkeys(operation.parameters, "x"))
         reply = await house.anyone.call(operation.method, path, {} if operation.has_body else None)
+        if (operation.method, operation.path) in PUBLIC:
+            assert reply.status in {200, 422}, (operation, reply)
+            continue
         assert reply.status == 401, (operation, reply)
         assert reply.headers["content-type"].startswith("application/problem+json")
+
+
+def test_the_document_says_what_is_open(all_operations: list[Operation]) -> None:
+    public = {(one.method, one.path) for one in all_operations if one.access == "public"}
+    assert public == PUBLIC
 
 
 @pytest.mark.parametrize(
@@ -127,7 +135,7 @@ async def test_a_key_opens_what_it_permits_and_no_more(
     async with Rest(house.stack.url, made["key"]) as caller:
         assert (await caller.call("GET", "/v1/sources")).status == 200
         for operation in all_operations:
-            if not operation.path.startswith("/v1/"):
+            if operation.access == "public" or operation.path == ANY_CREDENTIAL:
                 continue
             if operation.method == "GET" and operation.path.startswith("/v1/sources"):
                 continue
@@ -189,7 +197,8 @@ async def test_metrics_have_a_port_of_their_own(house: House) -> None:
 
 
 def test_the_document_is_openapi_3_1(house: House, all_operations: list[Operation]) -> None:
-    assert {operation.path.split("/")[1] for operation in all_operations} <= {"v1", "health", "in"}
+    roots = {operation.path.split("/")[1] for operation in all_operations}
+    assert roots == {"v1", "health", ".well-known"}
     wanted = {"sources", "destinations", "events", "deliveries", "dead-letters", "replays"}
     assert wanted <= _resources(all_operations)
 

@@ -16,6 +16,7 @@ import aiohttp
 import msgspec
 import psutil
 
+from crossdock.config import write_path
 from crossdock.supervisor.folder import DataFolder
 from tests.faults.rest import Rest
 from tests.faults.waiting import AWAY, until
@@ -227,7 +228,7 @@ class Stack:
     def another_worker(self) -> psutil.Process:
         """Start a worker beside the supervised one, as an operator would to have more of them."""
         settings = DataFolder(self.folder).settings()
-        environ = dict(_variables("CROSSDOCK_", msgspec.to_builtins(settings)))
+        environ = dict(_variables("CROSSDOCK_", msgspec.to_builtins(settings, enc_hook=write_path)))
         environ["CROSSDOCK_WORKER__METRICS_PORT"] = str(_free_port())
         with self.log.open("ab") as log:
             worker = psutil.Popen(

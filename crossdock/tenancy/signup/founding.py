@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 
 from crossdock import ids
+from crossdock.access.users import store as users
 from crossdock.audit import store as audit
 from crossdock.audit.model import Entry
 from crossdock.db import Databases
@@ -73,7 +74,7 @@ class Founder:
         await self._make(signup, place, address)
         async with self._database.control() as conn:
             email_hash = emails.hash_of(signup.email)
-            await store.add_login(conn, signup.tenant_id, signup.user_id, email_hash)
+            await users.add_login(conn, signup.tenant_id, signup.user_id, email_hash)
             return await store.mark_verified(conn, signup.tenant_id, self._clock())
 
     async def _make(self, signup: Signup, place: Placement, address: str) -> None:

@@ -73,19 +73,6 @@ async def add_owner(conn: asyncpg.Connection, signup: Signup) -> None:
     )
 
 
-async def add_login(
-    conn: asyncpg.Connection, tenant_id: UUID, user_id: UUID, email_hash: bytes
-) -> None:
-    """Let an address sign in to a tenant."""
-    await conn.execute(
-        "INSERT INTO crossdock.logins (tenant_id, user_id, email_hash) VALUES ($1, $2, $3)"
-        " ON CONFLICT (tenant_id, user_id) DO NOTHING",
-        tenant_id,
-        user_id,
-        email_hash,
-    )
-
-
 async def mark_verified(conn: asyncpg.Connection, tenant_id: UUID, now: datetime) -> bool:
     """Note when a signup was verified; tell whether this was the first time."""
     done: str = await conn.execute(

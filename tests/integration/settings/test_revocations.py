@@ -10,6 +10,7 @@ from crossdock import ids
 from crossdock.bus.kv import Bucket
 from crossdock.outbox import mirror, store
 from crossdock.outbox.mirror import Mirror
+from crossdock.tenancy.rules import PLATFORM
 from proto.settings import Revoked, UserSettings, encoder
 from tests.beds.people import People, Token
 from tests.beds.settings import BUCKET, SettingsBed
@@ -96,6 +97,32 @@ async def test_what_an_outbox_row_says_that_is_not_so_revokes_nothing(
     assert not bed.directory.is_revoked(*token)
 
 
+async def test_what_a_tenant_says_of_anothers_people_revokes_nothing(
+    bed: SettingsBed, people: People
+) -> None:
+    """SQL as a tenant's own role can say it; there is no such user there, so they are gone."""
+    other = await bed.add_tenant()
+    token = await people.token()
+    async with bed.database.tenant(other) as conn:
+        await store.add(conn, other, "session", str(token.session_id))
+        await store.add(conn, other, "user", str(token.user_id))
+    theirs = token._replace(tenant_id=other)
+    await revoked(bed, theirs)
+    await settled(bed)
+    assert not bed.directory.is_revoked(*token)
+
+
+async def test_an_operator_inside_ends_with_the_platforms_user(
+    bed: SettingsBed, people: People
+) -> None:
+    operator = await People(bed.database, PLATFORM).token()
+    inside = (await people.open_support())._replace(user_id=operator.user_id)
+    await settled(bed)
+    assert not bed.directory.is_revoked(*inside)
+    await People(bed.database, PLATFORM).remove(operator)
+    await revoked(bed, inside)
+
+
 async def test_without_drainers_postgresql_tells_of_them(bed: SettingsBed, people: People) -> None:
     tokens = [await people.token() for _ in range(3)]
     await bed.stop("drainer")
@@ -145,8 +172,8 @@ async def test_a_bucket_that_was_deleted_has_revocations_and_tenants_again(
     await bed.until_async(bed.all_published)
     await bed.bus.jetstream().delete_stream(f"KV_{BUCKET}")
     for key in (
-        f"session.{session.session_id.hex}",
-        f"user.{user.user_id.hex}",
+        f"session.{bed.tenant_id.hex}{session.session_id.hex}",
+        f"user.{bed.tenant_id.hex}{user.user_id.hex}",
         f"tenant.{bed.tenant_id.hex}",
     ):
         await bed.until_async(lambda key=key: bed.in_bucket(key))  # type: ignore[misc]
@@ -159,7 +186,7 @@ async def test_the_broker_drops_them_with_the_tokens_that_they_end(
     await people.revoke(token)
     await revoked(bed, token)
     found = await bed.bus.jetstream().get_last_msg(
-        f"KV_{BUCKET}", f"$KV.{BUCKET}.session.{token.session_id.hex}"
+        f"KV_{BUCKET}", f"$KV.{BUCKET}.session.{bed.tenant_id.hex}{token.session_id.hex}"
     )
     assert found.headers is not None
     assert 640 <= int(found.headers["Nats-TTL"].removesuffix("s")) <= 661
@@ -169,8 +196,9 @@ async def test_memory_forgets_them_when_their_tokens_have_expired(bed: SettingsB
     await bed.stop("drainer")
     before, session, user = bed.memory.revocations, ids.new(), ids.new()
     until = time.time() + 1.0
-    await bed.put_raw(f"session.{session.hex}", encoder.encode(Revoked(1, until)))
-    await bed.put_raw(f"user.{user.hex}", encoder.encode(UserSettings(1, until, until)))
+    ours = bed.tenant_id.hex
+    await bed.put_raw(f"session.{ours}{session.hex}", encoder.encode(Revoked(1, until)))
+    await bed.put_raw(f"user.{ours}{user.hex}", encoder.encode(UserSettings(1, until, until)))
     tokens = (
         Token(bed.tenant_id, ids.new(), session, until),
         Token(bed.tenant_id, user, ids.new(), 1.0),
@@ -186,7 +214,8 @@ async def test_what_the_broker_has_dropped_can_be_put_again(
 ) -> None:
     monkeypatch.setattr(mirror, "SLACK_S", 1.0)
     await bed.stop("drainer")
-    made, key = Mirror(Bucket(bed.worker_bus, BUCKET)), f"session.{ids.new().hex}"
+    made = Mirror(Bucket(bed.worker_bus, BUCKET))
+    key = f"session.{bed.tenant_id.hex}{ids.new().hex}"
     await made.publish(key, Revoked(1, time.time() + 1.0))
     assert await bed.in_bucket(key) is not None
 

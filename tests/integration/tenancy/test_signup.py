@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from crossdock import ids
+from crossdock.access.users import store as users_store
 from crossdock.config import IdentitySettings, Settings
 from crossdock.db import Databases
 from crossdock.errors import Conflict, CrossdockError, Invalid, SignupClosed, TooManyRequests
@@ -212,7 +213,8 @@ async def test_what_broke_off_is_finished_by_the_same_token(
         raise _BrokeOff
 
     with monkeypatch.context() as patch:
-        subject: Any = database.shard(0) if broken == "founding" else store
+        places: dict[str, Any] = {"founding": database.shard(0), "add_login": users_store}
+        subject = places.get(broken, store)
         patch.setattr(subject, broken, break_off)
         with pytest.raises(_BrokeOff):
             await desk.verify(token)
@@ -240,7 +242,7 @@ async def test_what_broke_off_and_was_left_is_finished_by_a_worker(
         raise _BrokeOff
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "add_login", break_off)
+        patch.setattr(users_store, "add_login", break_off)
         with pytest.raises(_BrokeOff):
             await desk.verify(token)
     later = Clock()

@@ -9,6 +9,7 @@ from crossdock import ids
 from crossdock.directory import Memory
 from crossdock.outbox.snapshots import GONE
 from crossdock.secrets.seal import Sealer
+from crossdock.tenancy.rules import PLATFORM
 from proto.settings import FOREVER, Revoked, SourceSettings, TenantSettings, UserSettings
 
 TENANT, USER, SESSION = ids.new(), ids.new(), ids.new()
@@ -98,11 +99,11 @@ def test_each_of_three_ends_a_token(memory: Memory) -> None:
         return memory.is_revoked(TENANT, USER, SESSION, at)
 
     assert not is_revoked()
-    memory.take(0, f"session.{SESSION.hex}", Revoked(1, until=500.0))
+    memory.take(0, f"session.{TENANT.hex}{SESSION.hex}", Revoked(1, until=500.0))
     assert is_revoked()
     memory.forget(501.0)
     assert not is_revoked()
-    memory.take(0, f"user.{USER.hex}", UserSettings(1, not_before=100.5, until=500.0))
+    memory.take(0, f"user.{TENANT.hex}{USER.hex}", UserSettings(1, not_before=100.5, until=500.0))
     assert is_revoked()
     assert not is_revoked(100.5)
     memory.forget(501.0)
@@ -112,10 +113,20 @@ def test_each_of_three_ends_a_token(memory: Memory) -> None:
     assert not is_revoked(101.0)
 
 
+def test_of_anothers_tokens_a_tenant_says_nothing(memory: Memory) -> None:
+    other = UUID(int=TENANT.int + 1)
+    memory.take(0, f"session.{other.hex}{SESSION.hex}", Revoked(1, until=500.0))
+    memory.take(0, f"user.{other.hex}{USER.hex}", UserSettings(1, not_before=400.0, until=500.0))
+    assert not memory.is_revoked(TENANT, USER, SESSION, 100.0)
+    assert memory.is_revoked(other, USER, UUID(int=1), 100.0)
+    memory.take(0, f"user.{PLATFORM.hex}{USER.hex}", UserSettings(1, not_before=200.0, until=500.0))
+    assert memory.is_revoked(TENANT, USER, SESSION, 100.0), "an operator inside"
+
+
 def test_a_revocation_that_was_renewed_is_kept_for_as_long(memory: Memory) -> None:
-    memory.take(0, f"user.{USER.hex}", UserSettings(1, not_before=100.0, until=500.0))
-    memory.take(0, f"user.{USER.hex}", UserSettings(2, not_before=200.0, until=600.0))
-    memory.take(0, f"user.{USER.hex}", UserSettings(1, not_before=100.0, until=500.0))
+    memory.take(0, f"user.{TENANT.hex}{USER.hex}", UserSettings(1, not_before=100.0, until=500.0))
+    memory.take(0, f"user.{TENANT.hex}{USER.hex}", UserSettings(2, not_before=200.0, until=600.0))
+    memory.take(0, f"user.{TENANT.hex}{USER.hex}", UserSettings(1, not_before=100.0, until=500.0))
     memory.forget(550.0)
     assert memory.is_revoked(TENANT, USER, SESSION, 150.0)
     assert memory.revocations == 1
@@ -123,7 +134,9 @@ def test_a_revocation_that_was_renewed_is_kept_for_as_long(memory: Memory) -> No
     assert memory.revocations == 0
 
 
-@pytest.mark.parametrize("key", ["session.", "session.x", "user.00", SESSION.hex, "tenant.ab"])
+@pytest.mark.parametrize(
+    "key", ["session.", "session.x", "user.00", f"session.{SESSION.hex}", SESSION.hex, "tenant.ab"]
+)
 def test_a_key_that_is_none_is_refused(memory: Memory, key: str) -> None:
     with pytest.raises(ValueError, match=r"kind|badly formed"):
         memory.take(0, key, Revoked(1, until=5.0))

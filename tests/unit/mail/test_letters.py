@@ -152,6 +152,17 @@ def test_every_token_is_found_again(token: str) -> None:
     assert token_of(written("mail.verify_address", token=token).text) == token
 
 
+@pytest.mark.parametrize("kind", ["mail.verify_address", "mail.invitation"])
+def test_a_stranger_sends_nobody_a_link(kind: str) -> None:
+    evil = "Win HTTPS://evil.example/x, www.evil.example"
+    usual = written(kind)
+    mail = written(kind, name=evil, tenant=evil, inviter=evil)
+    for before, now in ((usual.subject, mail.subject), (usual.text, mail.text)):
+        for link in ("://", "www."):
+            assert now.lower().count(link) == before.lower().count(link)
+    assert "Win evil.example/x" in " ".join(mail.subject.split())
+
+
 def test_plain_text_is_cut_and_cleaned() -> None:
     assert plain("  a \t b\r\nc ") == "a b c"
     assert plain("x" * 1000) == "x" * (MAX_NAME - 1) + "…"
