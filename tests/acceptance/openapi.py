@@ -11,7 +11,7 @@ DOCUMENT: Final = "/schema/openapi.json"
 METHODS: Final = ("get", "put", "post", "delete", "patch")
 OPERATORS: Final = "/v1/admin/"
 """Where everything is for operators, and nothing of theirs is elsewhere."""
-PEOPLE_ONLY: Final = [{"access_token": []}]
+PEOPLE_ONLY: Final[list[dict[str, list[str]]]] = [{"access_token": []}]
 NEEDS: Final = re.compile(r"Needs ((?:`[a-z:-]+`(?:, )?)+)\.")
 
 

@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
+from crossdock.embedded import EmbeddedPostgres
+from crossdock.errors import ProcessFailed
 from tests.faults.oracle import Scene, open_scene
 from tests.faults.stack import answers, end, freeze, thaw
 from tests.faults.traffic import ACCEPTED, NO_ANSWER, Answer, Book
@@ -180,6 +182,7 @@ async def test_the_database_is_killed(scene: Scene) -> None:
         victim = scene.stack.postgres
         await end(victim)
         await scene.stack.replaced([victim])
+        await until(lambda: _serves(scene), "a database that has recovered")
         await traffic.more(200)
     async with scene.stack.rest(scene.key) as rest:
         replies = [await rest.call("GET", "/v1/sources") for _ in range(20)]
@@ -275,6 +278,15 @@ def _delivers(worker: psutil.Process, scene: Scene) -> bool:
     """Tell whether a worker has begun to deliver: it has a connection to the endpoint."""
     port = urlsplit(scene.receiver.url).port
     return any(getattr(it.raddr, "port", None) == port for it in worker.net_connections("tcp"))
+
+
+async def _serves(scene: Scene) -> bool:
+    """Tell whether the database answers: a server that is there may still be recovering."""
+    try:
+        await asyncio.to_thread(EmbeddedPostgres(scene.stack.folder).execute, "SELECT 1")
+    except ProcessFailed:
+        return False
+    return True
 
 
 async def _nobody(url: str) -> bool:
