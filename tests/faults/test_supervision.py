@@ -222,9 +222,15 @@ def test_each_program_knows_only_its_own_secrets(shared_up: Up) -> None:
     assert not [name for name, secret in secrets.items() if any(secret in line for line in lines)]
 
 
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for stacks that come one after the other: only the first has to set it up."""
+    return tmp_path_factory.mktemp("up") / "data"
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_everything_in_order(tmp_path: Path, number: signal.Signals) -> None:
-    with _stack(tmp_path / "data") as up:
+def test_a_signal_stops_everything_in_order(data: Path, number: signal.Signals) -> None:
+    with _stack(data) as up:
         family = up.family()
         assert len(family) > 5
         up.process.send_signal(number)
@@ -237,8 +243,8 @@ def test_a_signal_stops_everything_in_order(tmp_path: Path, number: signal.Signa
         assert "killed" not in said
 
 
-def test_a_second_signal_hurries(tmp_path: Path) -> None:
-    with _stack(tmp_path / "data") as up:
+def test_a_second_signal_hurries(data: Path) -> None:
+    with _stack(data) as up:
         family = up.family()
         psutil.Process(up.pid_of("worker")).suspend()  # it will never drain
         up.process.terminate()
@@ -248,8 +254,7 @@ def test_a_second_signal_hurries(tmp_path: Path) -> None:
         assert _alive_safely(family) == []
 
 
-def test_nothing_outlives_a_killed_supervisor_and_up_starts_again(tmp_path: Path) -> None:
-    data = tmp_path / "data"
+def test_nothing_outlives_a_killed_supervisor_and_up_starts_again(data: Path) -> None:
     with _stack(data, "--processes", "2") as up:
         family = up.family()
         port = up.folder.state().settings.gateway.port
@@ -265,8 +270,7 @@ def test_nothing_outlives_a_killed_supervisor_and_up_starts_again(tmp_path: Path
             assert again.is_ready()
 
 
-def test_a_program_left_over_by_an_earlier_supervisor_is_ended(tmp_path: Path) -> None:
-    data = tmp_path / "data"
+def test_a_program_left_over_by_an_earlier_supervisor_is_ended(data: Path) -> None:
     waiting = [sys.executable, "-c", "import signal; signal.pause()"]
     with subprocess.Popen(waiting, start_new_session=True) as left_over:
         identity = Identity.of(left_over.pid)

@@ -64,7 +64,12 @@ async def test_a_hundred_refreshes_of_one_token_have_one_successor(
 
     replies = await asyncio.gather(*(renew(town, first.refresh) for _ in range(100)))
 
-    pairs = [ok(reply, 200) for reply in replies]
+    # On a busy machine the last in the line for the session's row may be told to come again.
+    late = [reply for reply in replies if reply.status_code == 503]
+    assert all(int(reply.headers["retry-after"]) >= 1 for reply in late)
+    again = [await renew(town, first.refresh) for _ in late]
+    pairs = [ok(reply, 200) for reply in (*replies, *again) if reply not in late]
+    assert len(pairs) == len(replies)
     assert len({pair["refresh_token"] for pair in pairs}) == 1
     assert {pair["session_id"] for pair in pairs} == {first.id}
     for caller in (town.bearer(pairs[0]["access_token"]), town.bearer(pairs[-1]["access_token"])):

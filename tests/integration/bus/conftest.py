@@ -116,6 +116,12 @@ class Book:
             while len(self.acknowledged) < goal:
                 await asyncio.sleep(0.01)
 
+    async def notices(self, within_s: float = 5.0) -> None:
+        """Wait until the broker's end is known: something failed, or nothing waits for its word."""
+        async with asyncio.timeout(within_s):
+            while not self.failed and self._publisher.pending:
+                await asyncio.sleep(0.01)
+
 
 async def stored(bus: Bus) -> list[str]:
     """Return the ids of all messages that INGEST has."""
