@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
-# Those tests wait more than they work. The others watch whole stacks by the clock, so they run alone.
+# Tests wait more than they work. Those that kill whole stacks and watch the clock run alone, though.
 WORKERS ?= 2
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 RUST := $(wildcard native/src/*.rs native/src/*/*.rs) native/Cargo.toml Cargo.toml Cargo.lock
@@ -36,8 +36,8 @@ up: setup ## start everything on this machine, data in .crossdock
 
 test: setup ## all tests, on real PostgreSQL and NATS
 	cargo test --quiet --locked --workspace
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile tests/unit tests/conformance tests/integration
-	$(BIN)/python -m pytest tests/acceptance tests/faults
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --ignore tests/faults
+	$(BIN)/python -m pytest tests/faults
 
 test-faults: setup ## only the fault tests: kill each process in turn while webhooks flow
 	$(BIN)/python -m pytest tests/faults

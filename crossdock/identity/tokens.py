@@ -82,6 +82,8 @@ class _Actor(msgspec.Struct, frozen=True):
 
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+_Second = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""A whole unix second that arithmetic with fractions can follow."""
 
 
 class _Payload(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -92,8 +94,8 @@ class _Payload(msgspec.Struct, frozen=True, omit_defaults=True):
     sid: str
     jti: _Name
     iat: float
-    nbf: int
-    exp: int
+    nbf: _Second
+    exp: _Second
     roles: Annotated[tuple[_Name, ...], msgspec.Meta(max_length=64)]
     act: _Actor | None = None
 
