@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from crossdock.access.model import ApiKey, StoredKey
 from crossdock.access.rules import LAST_USED_GRAIN
 from crossdock.access.tables import api_keys
+from crossdock.db.pages import newest_first
 from crossdock.identity.tables import users
 from crossdock.paging import Window
 from crossdock.tenancy.tables import tenants
@@ -51,9 +52,7 @@ async def add(conn: AsyncConnection, key: ApiKey, secret_hash: bytes) -> None:
 async def page(conn: AsyncConnection, tenant_id: UUID, window: Window) -> Sequence[ApiKey]:
     """Return keys, newest first, revoked ones included."""
     query = select(*_SHOWN).where(api_keys.c.tenant_id == tenant_id)
-    if window.after is not None:
-        query = query.where(api_keys.c.id < window.after)
-    rows = await conn.execute(query.order_by(api_keys.c.id.desc()).limit(window.fetch))
+    rows = await conn.execute(newest_first(query, api_keys.c.id, window))
     return [_key(row) for row in rows.mappings()]
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from crossdock.access.permissions import OWNER
 from crossdock.alerts.model import Alert, Owner
 from crossdock.alerts.tables import alerts
+from crossdock.db.pages import newest_first
 from crossdock.identity.tables import users
 from crossdock.paging import Window
 from crossdock.tenancy.tables import tenants
@@ -94,9 +95,7 @@ async def page(
     query = select(alerts).where(alerts.c.tenant_id == tenant_id)
     if is_open is not None:
         query = query.where(alerts.c.resolved_at.is_(None) == is_open)
-    if window.after is not None:
-        query = query.where(alerts.c.id < window.after)
-    rows = await conn.execute(query.order_by(alerts.c.id.desc()).limit(window.fetch))
+    rows = await conn.execute(newest_first(query, alerts.c.id, window))
     return [Alert(**row) for row in rows.mappings()]
 
 

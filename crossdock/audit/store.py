@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from crossdock import ids
 from crossdock.audit.model import AuditFilter, Entry, Recorded
 from crossdock.audit.tables import audit
+from crossdock.db.pages import newest_first
 from crossdock.paging import Window
 
 
@@ -47,7 +48,5 @@ async def page(
         query = query.where(audit.c.action == wanted.action)
     if wanted.actor_id is not None:
         query = query.where(audit.c.actor_id == wanted.actor_id)
-    if window.after is not None:
-        query = query.where(audit.c.id < window.after)
-    rows = await conn.execute(query.order_by(audit.c.id.desc()).limit(window.fetch))
+    rows = await conn.execute(newest_first(query, audit.c.id, window))
     return [Recorded(**row) for row in rows.mappings()]

@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from crossdock import ids
+from crossdock.db.pages import newest_first
 from crossdock.delivery.model import (
     Attempt,
     Delivery,
@@ -46,9 +47,7 @@ async def page_destinations(
 ) -> Sequence[Destination]:
     """Return destinations, newest first."""
     query = select(destinations).where(destinations.c.tenant_id == tenant_id)
-    if window.after is not None:
-        query = query.where(destinations.c.id < window.after)
-    rows = await conn.execute(query.order_by(destinations.c.id.desc()).limit(window.fetch))
+    rows = await conn.execute(newest_first(query, destinations.c.id, window))
     return [_destination(row) for row in rows]
 
 
@@ -122,14 +121,12 @@ async def page_deliveries(
             query = query.where(deliveries.c[name] == value)
     if wanted.event_id is not None:
         query = query.where(of_event(tenant_id, wanted.event_id))
-    if window.after is not None:
-        query = query.where(deliveries.c.id < window.after)
     # The time of a delivery is in its id, and the partitions are cut by it.
     if wanted.created_after is not None:
         query = query.where(deliveries.c.id >= ids.floor(wanted.created_after))
     if wanted.created_before is not None:
         query = query.where(deliveries.c.id < ids.floor(wanted.created_before))
-    rows = await conn.execute(query.order_by(deliveries.c.id.desc()).limit(window.fetch))
+    rows = await conn.execute(newest_first(query, deliveries.c.id, window))
     return [_delivery(row) for row in rows]
 
 

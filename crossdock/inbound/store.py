@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from crossdock import ids
+from crossdock.db.pages import newest_first
 from crossdock.errors import Conflict
 from crossdock.inbound.model import Event, EventFilter, EventSummary, Recipe, Source
 from crossdock.inbound.tables import event_aliases, events, sources
@@ -55,9 +56,7 @@ async def add_source(conn: AsyncConnection, source: Source) -> bool:
 async def page_sources(conn: AsyncConnection, tenant_id: UUID, window: Window) -> Sequence[Source]:
     """Return sources, newest first."""
     query = _living(tenant_id)
-    if window.after is not None:
-        query = query.where(sources.c.id < window.after)
-    rows = await conn.execute(query.order_by(sources.c.id.desc()).limit(window.fetch))
+    rows = await conn.execute(newest_first(query, sources.c.id, window))
     return [_source(row) for row in rows.mappings()]
 
 
@@ -97,8 +96,6 @@ async def page_events(
 ) -> Sequence[EventSummary]:
     """Return events, newest first, without their bodies."""
     query = select(*_SUMMARY).where(events.c.tenant_id == tenant_id)
-    if window.after is not None:
-        query = query.where(events.c.id < window.after)
     if wanted.source_id is not None:
         query = query.where(events.c.source_id == wanted.source_id)
     if wanted.event_type is not None:
@@ -108,7 +105,7 @@ async def page_events(
         query = query.where(events.c.id >= ids.floor(wanted.received_after))
     if wanted.received_before is not None:
         query = query.where(events.c.id < ids.floor(wanted.received_before))
-    rows = await conn.execute(query.order_by(events.c.id.desc()).limit(window.fetch))
+    rows = await conn.execute(newest_first(query, events.c.id, window))
     return [EventSummary(**row) for row in rows.mappings()]
 
 

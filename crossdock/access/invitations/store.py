@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from crossdock.access.invitations.model import Invitation
 from crossdock.access.tables import invitations
+from crossdock.db.pages import newest_first
 from crossdock.paging import Window
 
 RawConnection: TypeAlias = asyncpg.Connection
@@ -53,9 +54,7 @@ async def add_raw(conn: asyncpg.Connection, invitation: Invitation, token_hash: 
 async def page(conn: AsyncConnection, tenant_id: UUID, window: Window) -> Sequence[Invitation]:
     """Return invitations, newest first, ended ones included."""
     query = select(*_SHOWN).where(invitations.c.tenant_id == tenant_id)
-    if window.after is not None:
-        query = query.where(invitations.c.id < window.after)
-    rows = await conn.execute(query.order_by(invitations.c.id.desc()).limit(window.fetch))
+    rows = await conn.execute(newest_first(query, invitations.c.id, window))
     return [_invitation(row) for row in rows.mappings()]
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from crossdock.access.support.model import SupportAccess
 from crossdock.access.tables import support_accesses
+from crossdock.db.pages import newest_first
 from crossdock.paging import Window
 
 RawConnection: TypeAlias = asyncpg.Connection
@@ -66,9 +67,7 @@ async def end(
 async def page(conn: AsyncConnection, tenant_id: UUID, window: Window) -> Sequence[SupportAccess]:
     """Return accesses, newest first."""
     query = select(support_accesses).where(support_accesses.c.tenant_id == tenant_id)
-    if window.after is not None:
-        query = query.where(support_accesses.c.id < window.after)
-    rows = await conn.execute(query.order_by(support_accesses.c.id.desc()).limit(window.fetch))
+    rows = await conn.execute(newest_first(query, support_accesses.c.id, window))
     return [SupportAccess(**row) for row in rows.mappings()]
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, RowMapping, delete, exists, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from crossdock.access.users.model import NewUser, User
+from crossdock.db.pages import newest_first
 from crossdock.identity.tables import users
 from crossdock.paging import Window
 
@@ -34,9 +35,7 @@ _SHOWN: tuple[ColumnElement[Any], ...] = (
 async def page(conn: AsyncConnection, tenant_id: UUID, window: Window) -> Sequence[User]:
     """Return users, newest first."""
     query = select(*_SHOWN).where(users.c.tenant_id == tenant_id)
-    if window.after is not None:
-        query = query.where(users.c.id < window.after)
-    rows = await conn.execute(query.order_by(users.c.id.desc()).limit(window.fetch))
+    rows = await conn.execute(newest_first(query, users.c.id, window))
     return [_user(row) for row in rows.mappings()]
 
 

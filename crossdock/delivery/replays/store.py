@@ -9,6 +9,7 @@ from sqlalchemy import Row, and_, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from crossdock import ids
+from crossdock.db.pages import newest_first
 from crossdock.delivery.model import DeliveryState, Replay, ReplayFilter
 from crossdock.delivery.tables import deliveries, destinations, replays
 from crossdock.inbound.tables import events
@@ -42,9 +43,7 @@ async def add(conn: AsyncConnection, replay: Replay) -> None:
 async def page(conn: AsyncConnection, tenant_id: UUID, window: Window) -> Sequence[Replay]:
     """Return replays, newest first."""
     query = select(replays).where(replays.c.tenant_id == tenant_id)
-    if window.after is not None:
-        query = query.where(replays.c.id < window.after)
-    rows = await conn.execute(query.order_by(replays.c.id.desc()).limit(window.fetch))
+    rows = await conn.execute(newest_first(query, replays.c.id, window))
     return [_replay(row) for row in rows]
 
 

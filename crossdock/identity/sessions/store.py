@@ -9,6 +9,7 @@ from sqlalchemy import and_, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from crossdock.access.tables import support_accesses
+from crossdock.db.pages import newest_first
 from crossdock.identity.sessions.model import EndReason, Locked, Session, Standing, Step
 from crossdock.identity.tables import refresh_tokens, sessions, users
 from crossdock.paging import Window
@@ -118,9 +119,7 @@ async def page(
         sessions.c.revoked_at.is_(None),
         func.least(sessions.c.idle_ends_at, sessions.c.ends_at) > func.now(),
     )
-    if window.after is not None:
-        query = query.where(sessions.c.id < window.after)
-    rows = await conn.execute(query.order_by(sessions.c.id.desc()).limit(window.fetch))
+    rows = await conn.execute(newest_first(query, sessions.c.id, window))
     return [Session(**row) for row in rows.mappings()]
 
 
