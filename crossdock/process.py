@@ -47,7 +47,7 @@ def step_back() -> None:
     """Take what processor time the others leave, and never throw one of them out.
 
     Nice 19 under SCHED_BATCH, and not SCHED_IDLE: where everybody is busy all the time, that would
-    leave it 3 parts of 1,024, and whoever waits for an eighth of a second of work, a minute.
+    leave it 3 parts of 1,024, and whoever waits for a sixth of a second of work, a minute.
     """
     take_turns()
     with suppress(OSError):

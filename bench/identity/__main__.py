@@ -5,7 +5,7 @@
 - `get`: GET of one source with an access token, its tenant entered and its policies looked at,
   against the same row read by the same framework and driver with none of that. Rates, by turns.
 - `tenants`: gateway CPU of a webhook, of 10 tenants against of 10,000, by turns.
-- `storm`: webhooks accepted a second while 50 sign-ins a second come (five times what the one
+- `storm`: webhooks accepted a second while 50 sign-ins a second come (eight times what the one
   hashing process can do), against none, by turns.
 - `refresh`: pairs of tokens a second over 16 sessions.
 - `check`: whether a token was revoked, among 10,000 revocations, in this process.

@@ -112,7 +112,7 @@ async def _upgrade(connection: AsyncConnection, shard: int) -> None:
     if absent:
         raise ConfigurationError(
             f"The database lacks the roles {', '.join(absent)}: run `crossdock migrate` once with"
-            " an administrator's address, or create them as docs/operations.md says."
+            " an administrator's address, or create them as docs/operating.md says."
         )
     await raw.execute("SELECT pg_advisory_lock($1)", ADVISORY_LOCK)
     try:

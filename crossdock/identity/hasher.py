@@ -1,6 +1,6 @@
 """The process that hashes passwords: one beside each gateway process, and last in line.
 
-A hash takes 64 MiB and an eighth of a second of a processor, on purpose. Done where webhooks are
+A hash takes 64 MiB and a sixth of a second of a processor, on purpose. Done where webhooks are
 taken, a storm of logins would stop them; here it waits for processor time that nobody else wants.
 
 It reads questions from standard input and writes answers to standard output: each is a length of

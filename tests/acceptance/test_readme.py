@@ -80,15 +80,15 @@ def test_the_walk_through_works_as_written(folder: tuple[Path, int]) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     answers = done.stdout.split("=== ")
-    assert '"problems/' not in done.stdout
-    assert '"status":4' not in done.stdout, done.stdout
+    assert '"/problems/' not in done.stdout, done.stdout
     assert "expires_at" in answers[2]
     assert "ann@example.com" in answers[2]
     assert '"roles":["owner"]' in answers[3]
     assert "bob@example.com" in answers[4]
     assert "whsec_" in answers[7]
     assert done.stdout.count('"id":"evt_') == 5, done.stdout
-    assert '"items":[' in answers[8].rpartition("charge")[2] or '"id":"dlv_' in answers[8]
+    # What Bob sees: deliveries, or none where the worker has not come to them yet; never a refusal.
+    assert answers[8].rstrip().rpartition("\n")[2].rpartition('{"items":')[1], answers[8]
 
 
 def test_only_the_port_is_replaced() -> None:
