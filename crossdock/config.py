@@ -149,6 +149,10 @@ class IdentitySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     refresh_absolute_s: float = 90 * 86_400.0
     refresh_grace_s: float = 10.0
     """How long a refresh token that was just used gives its successor once more."""
+    hash_memory_kib: int = 65_536
+    """Of one password's hash by argon2id; at least 19,456, as OWASP's cheat sheet asks."""
+    hash_passes: int = 3
+    """Over that memory, at least 2."""
     hash_queue: int = 16
     """Passwords waiting to be hashed in one process; over it the answer is 503."""
     breached_passwords: Path | None = None

@@ -73,7 +73,7 @@ async def opened(
     signing_keys = SigningKeys(database, sealer)
     verifier = Verifier(signing_keys, public_url=public_url, environment=environment)
     async with AsyncExitStack() as stack:
-        hasher = PasswordHasher(settings.identity.hash_queue)
+        hasher = PasswordHasher.from_settings(settings.identity)
         stack.push_async_callback(hasher.close)
         afterwards = Afterwards()
         stack.push_async_callback(_drain, afterwards)

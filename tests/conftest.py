@@ -20,12 +20,14 @@ from crossdock.config import (
     DatabaseSettings,
     DeliverySettings,
     GatewaySettings,
+    IdentitySettings,
     KeySettings,
     NatsSettings,
     Settings,
 )
 from crossdock.embedded import EmbeddedNats, EmbeddedPostgres
 from crossdock.embedded.postgres import DATABASE
+from crossdock.identity.hasher import LEAST_MEMORY_KIB, LEAST_PASSES
 
 TEMPLATE: Final = "crossdock_template"
 QUICK: Final = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}
@@ -100,6 +102,7 @@ def settings(
         nats=nats_settings,
         gateway=GatewaySettings(public_url="http://127.0.0.1"),
         delivery=DeliverySettings(allow_loopback=True, allowed_ports=()),
+        identity=IdentitySettings(hash_memory_kib=LEAST_MEMORY_KIB, hash_passes=LEAST_PASSES),
         keys=KeySettings(
             sources=nats_server.secrets.key("key-sources"),
             destinations=nats_server.secrets.key("key-destinations"),

@@ -75,7 +75,7 @@ def create(
         return
 
     async def work(database: Databases) -> User:
-        hasher = PasswordHasher()
+        hasher = PasswordHasher.from_settings(settings.identity)
         try:
             return await Operators(database).create(
                 email,

@@ -5,7 +5,8 @@ taken, a storm of logins would stop them; here it waits for processor time that 
 
 It reads questions from standard input and writes answers to standard output: each is a length of
 four bytes, big-endian, and a MessagePack value. Passwords are in no argument, in no variable and in
-no log. When its gateway ends in whatever way, so does its input, and it ends too.
+no log; its two arguments say what a hash costs. When its gateway ends in whatever way, so does its
+input, and it ends too.
 """
 
 import signal
@@ -17,20 +18,59 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 from argon2.low_level import Type, error_to_str
 
+from crossdock.errors import ConfigurationError
 from crossdock.process import die_with_parent, step_back
 
 LENGTH_BYTES: Final = 4
 MAX_BYTES: Final = 16 * 1024
 """Of a question or an answer; the longest password and hash are a tenth of it."""
 
-argon2id: Final = PasswordHasher(
-    time_cost=3, memory_cost=65536, parallelism=1, hash_len=32, salt_len=16, type=Type.ID
-)
-"""RFC 9106 §4's second choice, for where memory is not plenty, but with one lane instead of four:
-the work and the memory are the same, and one hash keeps one processor busy and not two."""
+LEAST_MEMORY_KIB: Final = 19_456
+LEAST_PASSES: Final = 2
+"""The least that OWASP's cheat sheet on storing passwords asks of argon2id."""
 
 _NO_MEMORY: Final = error_to_str(-22)
 """ARGON2_MEMORY_ALLOCATION_ERROR of argon2.h."""
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """What one hash by argon2id costs.
+
+    By default RFC 9106 §4's second choice, for where memory is not plenty, but with one lane
+    instead of four: the work and the memory are the same, and one hash keeps one processor busy
+    and not two.
+    """
+
+    memory_kib: int = 65_536
+    passes: int = 3
+
+    def check(self) -> None:
+        """Check that guessing stays dear.
+
+        Raises:
+            ConfigurationError: it is below the floor.
+        """
+        if self.memory_kib < LEAST_MEMORY_KIB or self.passes < LEAST_PASSES:
+            raise ConfigurationError(
+                f"CROSSDOCK_IDENTITY__HASH_MEMORY_KIB must be at least {LEAST_MEMORY_KIB} and"
+                f" CROSSDOCK_IDENTITY__HASH_PASSES at least {LEAST_PASSES}."
+            )
+
+    def hasher(self) -> PasswordHasher:
+        """Return what hashes at this cost, and compares at any."""
+        return PasswordHasher(
+            time_cost=self.passes,
+            memory_cost=self.memory_kib,
+            parallelism=1,
+            hash_len=32,
+            salt_len=16,
+            type=Type.ID,
+        )
+
+    def nobodys(self) -> str:
+        """Return a hash as costly to compare with as any, and of no password that can be found."""
+        salt, digest = "A" * 22, "A" * 43
+        return f"$argon2id$v=19$m={self.memory_kib},t={self.passes},p=1${salt}${digest}"
 
 
 class Question(msgspec.Struct, frozen=True, array_like=True):
@@ -52,7 +92,7 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
     is_right: bool | None = None
 
 
-def answer(question: Question) -> Answer:
+def answer(question: Question, argon2id: PasswordHasher) -> Answer:
     """Do the work.
 
     Raises:
@@ -73,12 +113,13 @@ def answer(question: Question) -> Answer:
     return Answer(question.number, is_right=True)
 
 
-def serve(questions: BinaryIO, answers: BinaryIO) -> None:
+def serve(questions: BinaryIO, answers: BinaryIO, cost: Cost) -> None:
     """Answer until there are no more questions."""
     decoder = msgspec.msgpack.Decoder(Question)
+    argon2id = cost.hasher()
     while len(head := questions.read(LENGTH_BYTES)) == LENGTH_BYTES:
         text = questions.read(int.from_bytes(head, "big"))
-        answers.write(framed(answer(decoder.decode(text))))
+        answers.write(framed(answer(decoder.decode(text), argon2id)))
         answers.flush()
 
 
@@ -96,7 +137,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     die_with_parent(signal.SIGKILL)
     step_back()
-    serve(sys.stdin.buffer, sys.stdout.buffer)
+    serve(sys.stdin.buffer, sys.stdout.buffer, Cost(*map(int, sys.argv[1:])))
 
 
 if __name__ == "__main__":

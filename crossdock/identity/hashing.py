@@ -7,14 +7,15 @@ from asyncio.subprocess import PIPE, Process
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 import structlog
 
+from crossdock.config import IdentitySettings
 from crossdock.errors import Busy, Unavailable
 from crossdock.identity import hasher
-from crossdock.identity.hasher import Answer, Question
+from crossdock.identity.hasher import Answer, Cost, Question
 from crossdock.identity.passwords import MAX_CHARACTERS, normalise
 
 ANSWER_S: Final = 60.0
@@ -32,12 +33,6 @@ SECONDS_A_HASH: Final = 0.25
 
 SHARES: Final = 4
 """In how many parts the line is cut; once two are taken, one asker has no more than one."""
-
-NOBODYS: Final = (
-    "$argon2id$v=19$m=65536,t=3,p=1$AAAAAAAAAAAAAAAAAAAAAA"
-    "$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-)
-"""As costly to compare with as any; nobody can find a password that has it."""
 
 _INHERITED: Final = ("PATH", "LANG", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "SYSTEMROOT")
 _INHERITED_BEGINNINGS: Final = ("LC_", "PYTHON")
@@ -63,9 +58,17 @@ class PasswordHasher:
     at work keeps the process until that is done, so that nobody can pile work up by hanging up.
     """
 
-    def __init__(self, queue: int = 16) -> None:
-        """Take up to `queue` passwords that wait, besides the one at work."""
+    def __init__(self, queue: int = 16, cost: Cost = Cost()) -> None:  # noqa: B008 - it is frozen
+        """Take up to `queue` passwords that wait, besides the one at work.
+
+        Raises:
+            ConfigurationError: a hash would cost too little.
+        """
+        cost.check()
         self._limit = queue
+        self._cost = cost
+        self._argon2id = cost.hasher()
+        self._nobodys = cost.nobodys()
         self._waiting: deque[_Job] = deque()
         self._arrived = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
@@ -74,6 +77,15 @@ class PasswordHasher:
         self._numbers = 0
         self._closed = False
         self._askers: Counter[str] = Counter()
+
+    @classmethod
+    def from_settings(cls, settings: IdentitySettings) -> Self:
+        """Return the one that an installation's settings ask for.
+
+        Raises:
+            ConfigurationError: a hash would cost too little.
+        """
+        return cls(settings.hash_queue, Cost(settings.hash_memory_kib, settings.hash_passes))
 
     @property
     def pid(self) -> int | None:
@@ -155,12 +167,11 @@ class PasswordHasher:
             Busy: too many wait already.
             Unavailable: the process ended, twice, or is closed.
         """
-        await self._ask(b"", NOBODYS)
+        await self._ask(b"", self._nobodys)
 
-    @staticmethod
-    def needs_rehash(stored: str) -> bool:
+    def needs_rehash(self, stored: str) -> bool:
         """Tell whether a hash was made with other parameters than today's."""
-        return hasher.argon2id.check_needs_rehash(stored)
+        return self._argon2id.check_needs_rehash(stored)
 
     async def close(self) -> None:
         """Finish what is at work, within five seconds; refuse what waits; end the process."""
@@ -252,6 +263,8 @@ class PasswordHasher:
                 "-P",  # nothing in the current folder may be imported
                 "-m",
                 hasher.__name__,
+                str(self._cost.memory_kib),
+                str(self._cost.passes),
                 stdin=PIPE,
                 stdout=PIPE,
                 env=_environment(os.environ),

@@ -30,6 +30,8 @@ TEMPO: Final = {
     "CROSSDOCK_GATEWAY__PUBLISH_TIMEOUT_S": "2",
     "CROSSDOCK_GATEWAY__BODY_TIMEOUT_S": "2",
     "CROSSDOCK_LOG__FORMAT": "json",
+    "CROSSDOCK_IDENTITY__HASH_MEMORY_KIB": "19456",
+    "CROSSDOCK_IDENTITY__HASH_PASSES": "2",
 }
 """Shorter deadlines than anyone would run with: tests needn't wait for the real ones."""
 

@@ -14,14 +14,16 @@ import msgspec
 import psutil
 import pytest
 
-from crossdock.errors import Busy, Unavailable
+from crossdock.config import IdentitySettings
+from crossdock.errors import Busy, ConfigurationError, Unavailable
 from crossdock.identity import hasher, hashing
-from crossdock.identity.hasher import Answer, Question
-from crossdock.identity.hashing import NOBODYS, PasswordHasher
+from crossdock.identity.hasher import Answer, Cost, Question
+from crossdock.identity.hashing import PasswordHasher
 from tests.beds import hashing_process
 
 PASSWORD: Final = "correct horse battery staple"
 PATIENCE_S: Final = 20.0
+NOBODYS: Final = Cost().nobodys()
 
 
 @pytest.fixture
@@ -94,10 +96,32 @@ async def test_one_that_is_too_long_takes_as_long_and_is_wrong(
 
 async def test_an_account_that_is_not_there_costs_the_same_work() -> None:
     """What is compared is the work, not the clock."""
-    parameters = [text.split("$")[1:4] for text in (NOBODYS, hasher.argon2id.hash("x"))]
-    assert parameters[0] == parameters[1]
-    assert not PasswordHasher.needs_rehash(NOBODYS)
-    assert hasher.answer(Question(1, b"", NOBODYS)) == Answer(1, is_right=False)
+    for cost in (Cost(), Cost(19_456, 2)):
+        argon2id, nobodys = cost.hasher(), cost.nobodys()
+        parameters = [text.split("$")[1:4] for text in (nobodys, argon2id.hash("x"))]
+        assert parameters[0] == parameters[1]
+        assert not PasswordHasher(cost=cost).needs_rehash(nobodys)
+        assert hasher.answer(Question(1, b"", nobodys), argon2id) == Answer(1, is_right=False)
+
+
+async def test_an_installation_says_what_a_hash_costs(passwords: PasswordHasher) -> None:
+    dear = await passwords.hash(PASSWORD)
+    cheaper = PasswordHasher.from_settings(IdentitySettings(hash_memory_kib=20_000, hash_passes=2))
+    try:
+        made = await cheaper.hash(PASSWORD)
+        assert made.startswith("$argon2id$v=19$m=20000,t=2,p=1$")
+        assert await cheaper.verify(dear, PASSWORD)
+        assert cheaper.needs_rehash(dear)
+        assert not cheaper.needs_rehash(made)
+    finally:
+        await cheaper.close()
+
+
+@pytest.mark.parametrize(("memory_kib", "passes"), [(19_455, 3), (65_536, 1), (0, 0)])
+def test_no_hash_is_cheap_to_guess(memory_kib: int, passes: int) -> None:
+    settings = IdentitySettings(hash_memory_kib=memory_kib, hash_passes=passes)
+    with pytest.raises(ConfigurationError, match="HASH_MEMORY_KIB must be at least 19456"):
+        PasswordHasher.from_settings(settings)
 
 
 async def test_a_lack_of_memory_is_no_wrong_password(passwords: PasswordHasher) -> None:
@@ -275,7 +299,7 @@ async def test_one_that_was_never_used_starts_nothing() -> None:
 def test_questions_that_end_in_the_middle_end_the_process() -> None:
     text = hasher.framed(Question(1, b"x", NOBODYS))
     done = subprocess.run(
-        [sys.executable, "-m", hasher.__name__],
+        [sys.executable, "-m", hasher.__name__, "65536", "3"],
         input=text + text[:-1],
         capture_output=True,
         check=False,

@@ -314,7 +314,7 @@ async def test_owners_get_a_letter_for_each_alert_once(
     mails = [postbox.open(tenant.id, row["id"], row["sealed"]) for row in rows]
     assert [mail.to for mail in mails] == ["ann@example.com"] * 3
     subjects = sorted(mail.subject for mail in mails)
-    assert [("80" in subject, "events" in subject) for subject in subjects] == [
+    assert [("80 %" in subject, "events" in subject) for subject in subjects] == [
         (False, True),
         (False, False),
         (True, False),
