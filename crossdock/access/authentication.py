@@ -78,13 +78,13 @@ class Authenticator:
         found = self._remembered.get(digest)
         if found is not None and self._monotonic() < found.until:
             return self._by_now(found.principal)
-        key = rules.parse(text, self._environment)
+        key = rules.KeyText.parse(text, self._environment)
         now, began = self._clock(), self._monotonic()
         stored, permissions = await self._look_up(key, now)
         principal = Principal(
             tenant_id=key.tenant_id,
             tenant_state=stored.tenant_state,
-            actor=Actor("key", key.key_id),
+            actor=Actor("key", key.id),
             permissions=permissions,
         )
         life = CACHE_S
@@ -110,7 +110,7 @@ class Authenticator:
         """Return what is stored of a key, and what it may do by now."""
         try:
             async with self._database.tenant(key.tenant_id) as conn:
-                stored = await store.for_verification(conn, key.tenant_id, key.key_id)
+                stored = await store.for_verification(conn, key.tenant_id, key.id)
                 if (
                     stored is None
                     or not key.matches(stored.secret_hash)
@@ -124,7 +124,7 @@ class Authenticator:
                 if permissions is None:
                     raise Unauthenticated
                 if rules.is_use_news(stored.last_used_at, now):
-                    await store.touch(conn, key.tenant_id, key.key_id, now)
+                    await store.touch(conn, key.tenant_id, key.id, now)
         except NotFound as error:  # there is no such tenant on this shard
             raise Unauthenticated from error
         return stored, permissions

@@ -1,17 +1,12 @@
 """Permissions, and the text of an API key; what such texts are made of is in `tokentext.py`."""
 
-import hmac
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
-from uuid import UUID
 
-import msgspec
-
-from crossdock.access import tokentext
 from crossdock.access.model import Principal, StoredKey
 from crossdock.access.permissions import PERMISSIONS, PLATFORM_PERMISSIONS, effective
-from crossdock.access.tokentext import TokenForm
+from crossdock.access.tokentext import Token, TokenForm
 from crossdock.errors import (
     Forbidden,
     Invalid,
@@ -30,42 +25,11 @@ MAX_OVERLAP: Final = timedelta(days=7)
 LAST_USED_GRAIN: Final = timedelta(minutes=5)
 """How coarse `last_used_at` is: it costs a write, and nobody needs it to the second."""
 
-_FORM: Final = TokenForm("cdk")
 
+class KeyText(Token, frozen=True):
+    """An API key as its holder has it; its id is the key's."""
 
-class KeyText(msgspec.Struct, frozen=True):
-    """An API key as its holder has it."""
-
-    tenant_id: UUID
-    key_id: UUID
-    secret: bytes
-
-    @property
-    def secret_hash(self) -> bytes:
-        """What is stored of the secret."""
-        return tokentext.secret_hash(self.secret)
-
-    def matches(self, secret_hash: bytes) -> bool:
-        """Tell whether this key's secret is the stored one, in constant time."""
-        return hmac.compare_digest(self.secret_hash, secret_hash)
-
-    def format(self, environment: str) -> str:
-        """Return the text of the key.
-
-        Raises:
-            ConfigurationError: the environment's name has no place in a key.
-        """
-        return _FORM.format(environment, self.tenant_id, self.key_id, self.secret)
-
-
-def parse(text: str, environment: str) -> KeyText:
-    """Return the key behind its text; nothing is known yet of whether it exists.
-
-    Raises:
-        Unauthenticated: it is no key, mistyped, or another environment's. All alike: the answer
-            teaches nothing about keys.
-    """
-    return KeyText(*_FORM.parse(text, environment))
+    FORM = TokenForm("cdk")
 
 
 def check_permissions(

@@ -1,6 +1,5 @@
 """The use cases of API keys."""
 
-import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -9,7 +8,6 @@ from crossdock import ids
 from crossdock.access import grants, rules, store, trail
 from crossdock.access.model import ApiKey, NewApiKey, Principal
 from crossdock.access.store import Connection
-from crossdock.access.tokentext import SECRET_BYTES
 from crossdock.audit import store as audit
 from crossdock.db import Databases
 from crossdock.errors import Conflict, NotFound
@@ -177,10 +175,10 @@ class ApiKeys:
         maker: UUID | None,
     ) -> NewApiKey:
         now = self._clock()
-        text = rules.KeyText(tenant_id, ids.new(now.timestamp()), os.urandom(SECRET_BYTES))
+        text = rules.KeyText.new(tenant_id, ids.new(now.timestamp()))
         key = ApiKey(
             tenant_id=tenant_id,
-            id=text.key_id,
+            id=text.id,
             name=name,
             permissions=tuple(sorted(permissions)),
             created_at=now,
@@ -189,7 +187,7 @@ class ApiKeys:
             revoked_at=None,
             created_by=maker,
         )
-        await store.add(conn, key, text.secret_hash)
+        await store.add(conn, key, text.hash)
         return NewApiKey(key, text.format(self._environment))
 
 

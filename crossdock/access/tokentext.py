@@ -12,10 +12,14 @@ slow hash on every request would only be a way to exhaust the gateway.
 """
 
 import hashlib
+import hmac
+import os
 import re
 import zlib
-from typing import Final
+from typing import ClassVar, Final, Self
 from uuid import UUID
+
+import msgspec
 
 from crossdock.errors import ConfigurationError, Unauthenticated
 
@@ -61,8 +65,7 @@ class TokenForm:
         """Return tenant, id and secret; nothing is known yet of whether the token exists.
 
         Raises:
-            Unauthenticated: it is no such token, mistyped, or another environment's. All alike:
-                the answer teaches nothing about tokens.
+            Unauthenticated: it is no such token, mistyped, or another environment's.
         """
         match = self._pattern.fullmatch(text)
         if match is None or match["environment"] != environment:
@@ -77,9 +80,50 @@ class TokenForm:
         return UUID(bytes=ids[:16]), UUID(bytes=ids[16:]), secret
 
 
-def secret_hash(secret: bytes) -> bytes:
-    """Return what is stored of a secret."""
-    return hashlib.sha256(secret).digest()
+class Token(msgspec.Struct, frozen=True):
+    """A token as its holder has it. Each kind is a class of its own, with its own `FORM`."""
+
+    FORM: ClassVar[TokenForm]
+
+    tenant_id: UUID
+    id: UUID
+    """Its own, or that of what it opens."""
+    secret: bytes
+
+    @classmethod
+    def new(cls, tenant_id: UUID, own_id: UUID) -> Self:
+        """Return one with a secret of 256 random bits."""
+        return cls(tenant_id, own_id, os.urandom(SECRET_BYTES))
+
+    @classmethod
+    def parse(cls, text: str, environment: str) -> Self:
+        """Return the token behind its text; nothing is known yet of whether it exists.
+
+        Raises:
+            Unauthenticated: it is no such token, mistyped, or another environment's. All alike:
+                the answer teaches nothing about tokens.
+        """
+        return cls(*cls.FORM.parse(text, environment))
+
+    def format(self, environment: str) -> str:
+        """Return its text.
+
+        Raises:
+            ConfigurationError: the environment's name has no place in a token.
+        """
+        return self.FORM.format(environment, self.tenant_id, self.id, self.secret)
+
+    @property
+    def hash(self) -> bytes:
+        """What is stored of it."""
+        return hashlib.sha256(self.secret).digest()
+
+    def matches(self, stored: bytes) -> bool:
+        """Tell whether it is the one whose hash is stored, in constant time."""
+        return hmac.compare_digest(self.hash, stored)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.tenant_id}, {self.id}, ***)"
 
 
 def checksum(text: str) -> str:

@@ -7,58 +7,19 @@ and not stored: only hashes are.
 """
 
 import hmac
-import os
 from typing import Final
-from uuid import UUID
 
-import msgspec
-
-from crossdock.access import tokentext
-from crossdock.access.tokentext import TokenForm
+from crossdock.access.tokentext import Token, TokenForm
 from crossdock.secrets.derive import derive
 from crossdock.secrets.seal import key_from_text
 
-_FORM: Final = TokenForm("cdr")
 _LABEL: Final = "crossdock refresh token successor 1"
 
 
-class RefreshToken(msgspec.Struct, frozen=True):
-    """A refresh token as its holder has it."""
+class RefreshToken(Token, frozen=True):
+    """A refresh token as its holder has it; its id is the session's."""
 
-    tenant_id: UUID
-    session_id: UUID
-    secret: bytes
-
-    @property
-    def hash(self) -> bytes:
-        """What is stored of it."""
-        return tokentext.secret_hash(self.secret)
-
-    def format(self, environment: str) -> str:
-        """Return its text.
-
-        Raises:
-            ConfigurationError: the environment's name has no place in a token.
-        """
-        return _FORM.format(environment, self.tenant_id, self.session_id, self.secret)
-
-    def __repr__(self) -> str:
-        return f"RefreshToken({self.tenant_id}, {self.session_id}, ***)"
-
-
-def parse(text: str, environment: str) -> RefreshToken:
-    """Return the token behind its text; nothing is known yet of whether it exists.
-
-    Raises:
-        Unauthenticated: it is no refresh token, mistyped, or another environment's.
-    """
-    return RefreshToken(*_FORM.parse(text, environment))
-
-
-def first(tenant_id: UUID, session_id: UUID, *, secret: bytes | None = None) -> RefreshToken:
-    """Return the first token of a session: 256 random bits unless they are given."""
-    chance = os.urandom(tokentext.SECRET_BYTES) if secret is None else secret
-    return RefreshToken(tenant_id, session_id, chance)
+    FORM = TokenForm("cdr")
 
 
 class Successors:
@@ -83,8 +44,8 @@ class Successors:
 
     def of(self, parent: RefreshToken) -> RefreshToken:
         """Return the one token that follows this one."""
-        secret = hmac.digest(self._key, parent.secret + parent.session_id.bytes, "sha256")
-        return RefreshToken(parent.tenant_id, parent.session_id, secret)
+        secret = hmac.digest(self._key, parent.secret + parent.id.bytes, "sha256")
+        return RefreshToken(parent.tenant_id, parent.id, secret)
 
     def __repr__(self) -> str:
         return "Successors(***)"

@@ -124,7 +124,7 @@ class Acceptance:
             Invalid: it is not open, or there is none.
             TenantSuspended: the tenant is not active.
         """
-        found = await store.lock(conn, token.tenant_id, token.invitation_id)
+        found = await store.lock(conn, token.tenant_id, token.id)
         tenant = await tenancy.own(conn, token.tenant_id)
         if found is None or tenant is None:
             raise rules.no_good()

@@ -1,15 +1,10 @@
 """Rules of invitations: their tokens, and when one is open. Pure."""
 
-import hmac
 from datetime import datetime
 from typing import Final
-from uuid import UUID
 
-import msgspec
-
-from crossdock.access import tokentext
 from crossdock.access.invitations.model import Invitation
-from crossdock.access.tokentext import TokenForm
+from crossdock.access.tokentext import Token, TokenForm
 from crossdock.errors import Invalid, Unauthenticated, Violation
 from crossdock.identity.throttle import Limit
 
@@ -24,32 +19,11 @@ RECEIVED: Final = Limit(burst=20, every_s=1200.0)
 """Invitations of one address by all tenants: whoever has many is no better off than with one. It is
 so wide that one tenant alone can't use it up."""
 
-_FORM: Final = TokenForm("cdi")
 
+class InvitationToken(Token, frozen=True):
+    """An invitation's token as its holder has it; its id is the invitation's."""
 
-class InvitationToken(msgspec.Struct, frozen=True):
-    """An invitation's token as its holder has it."""
-
-    tenant_id: UUID
-    invitation_id: UUID
-    secret: bytes
-
-    @property
-    def hash(self) -> bytes:
-        """What is stored of it."""
-        return tokentext.secret_hash(self.secret)
-
-    def matches(self, token_hash: bytes) -> bool:
-        """Tell whether it is the one whose hash is stored, in constant time."""
-        return hmac.compare_digest(self.hash, token_hash)
-
-    def format(self, environment: str) -> str:
-        """Return its text.
-
-        Raises:
-            ConfigurationError: the environment's name has no place in a token.
-        """
-        return _FORM.format(environment, self.tenant_id, self.invitation_id, self.secret)
+    FORM = TokenForm("cdi")
 
 
 def parse(text: str, environment: str) -> InvitationToken:
@@ -59,7 +33,7 @@ def parse(text: str, environment: str) -> InvitationToken:
         Invalid: it is no invitation's token, mistyped, or another environment's.
     """
     try:
-        return InvitationToken(*_FORM.parse(text, environment))
+        return InvitationToken.parse(text, environment)
     except Unauthenticated as error:
         raise no_good() from error
 

@@ -1,6 +1,5 @@
 """The use cases of those who invite."""
 
-import os
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -14,7 +13,6 @@ from crossdock.access.invitations.model import Invitation
 from crossdock.access.invitations.rules import InvitationToken
 from crossdock.access.model import Principal
 from crossdock.access.store import Connection
-from crossdock.access.tokentext import SECRET_BYTES
 from crossdock.access.users import store as user_store
 from crossdock.audit import store as audit
 from crossdock.db import Databases
@@ -99,10 +97,10 @@ class Invitations:
         email = emails.normalise(email)
         grants.check_built_in(tenant_id, roles, "/roles")
         now = self._clock()
-        token = InvitationToken(tenant_id, ids.new(now.timestamp()), os.urandom(SECRET_BYTES))
+        token = InvitationToken.new(tenant_id, ids.new(now.timestamp()))
         made = Invitation(
             tenant_id=tenant_id,
-            id=token.invitation_id,
+            id=token.id,
             email=email,
             roles=tuple(dict.fromkeys(roles)),
             invited_by=None,
@@ -160,10 +158,10 @@ class Invitations:
         if await store.is_invited(conn, by.tenant_id, email, now):
             raise Conflict("That address was invited already; take that invitation back first.")
         await quotas.take(conn, by.tenant_id, "users")
-        token = InvitationToken(by.tenant_id, ids.new(now.timestamp()), os.urandom(SECRET_BYTES))
+        token = InvitationToken.new(by.tenant_id, ids.new(now.timestamp()))
         made = Invitation(
             tenant_id=by.tenant_id,
-            id=token.invitation_id,
+            id=token.id,
             email=email,
             roles=names,
             invited_by=await _person(conn, by),

@@ -5,15 +5,13 @@ in the answer nor in its time. What follows is done afterwards, by a bounded num
 lost with the process, and then a letter does not come and is asked for again.
 """
 
-import os
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
 import structlog
 
-from crossdock.access import tokentext
-from crossdock.access.tokentext import TokenForm
+from crossdock.access.tokentext import Token, TokenForm
 from crossdock.audit import store as audit
 from crossdock.config import IdentitySettings
 from crossdock.db import Databases
@@ -36,9 +34,14 @@ ACTION: Final = "user.password-reset"
 MOST: Final = 10
 """To how many tenants of one address a request without a tenant's name sends a letter."""
 
-_FORM: Final = TokenForm("cdp")
 
 log = structlog.get_logger(__name__)
+
+
+class ResetToken(Token, frozen=True):
+    """A reset's token as its holder has it; its id is the user's."""
+
+    FORM = TokenForm("cdp")
 
 
 class PasswordResets:
@@ -90,15 +93,14 @@ class PasswordResets:
             Busy: too many passwords wait to be hashed.
         """
         await self._limits.reset_token(origin)
-        tenant_id, user_id, secret = _FORM.parse(text, self._environment)
-        digest = tokentext.secret_hash(secret)
-        account = await self._read(tenant_id, user_id, digest, origin)
+        token = ResetToken.parse(text, self._environment)
+        account = await self._read(token.tenant_id, token.id, token.hash, origin)
         password = self._policy.check(
             new, email=account.email, names=(account.tenant_slug,), pointer="/new_password"
         )
         fresh = await self._hasher.hash(password)
-        async with self._database.tenant(tenant_id) as conn:
-            was_set = await self._set(conn, account, digest, fresh, origin)
+        async with self._database.tenant(token.tenant_id) as conn:
+            was_set = await self._set(conn, account, token.hash, fresh, origin)
         if not was_set:
             await self._refuse(account, origin)
         await self._limits.logged_in(emails.hash_of(account.email))
@@ -111,17 +113,19 @@ class PasswordResets:
 
     async def _send(self, where: Whereabouts, address: str, origin: Origin) -> None:
         tenant_id = where.tenant_id
-        secret = os.urandom(tokentext.SECRET_BYTES)
-        token = _FORM.format(self._environment, tenant_id, where.user_id, secret)
-        digest = tokentext.secret_hash(secret)
+        token = ResetToken.new(tenant_id, where.user_id)
         async with self._database.tenant(tenant_id) as conn:
             account = await accounts.find(conn, tenant_id, where.user_id)
             if account is None or account.email != address or barred(account) is not None:
                 log.info("password_reset_not_sent", tenant=str(tenant_id))
                 return
-            ends = await store.add(conn, tenant_id, account.id, digest, self._life)
+            ends = await store.add(conn, tenant_id, account.id, token.hash, self._life)
             letter = letters.password_reset(
-                address, account.tenant_slug, token, ends, self._public_url
+                address,
+                account.tenant_slug,
+                token.format(self._environment),
+                ends,
+                self._public_url,
             )
             await self._postbox.put(conn, tenant_id, letter)
             entry = trail.asked(REQUEST, account.id, origin)

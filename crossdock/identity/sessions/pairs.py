@@ -6,7 +6,6 @@ import msgspec
 
 from crossdock import ids
 from crossdock.config import IdentitySettings
-from crossdock.identity import refresh
 from crossdock.identity.accounts import store as accounts
 from crossdock.identity.accounts.model import Account
 from crossdock.identity.accounts.store import Connection
@@ -43,7 +42,7 @@ class Pairs:
         Raises:
             Unauthenticated: it is none, mistyped, or another environment's.
         """
-        return refresh.parse(text, self._environment)
+        return RefreshToken.parse(text, self._environment)
 
     async def begin(self, conn: Connection, account: Account, origin: Origin) -> TokenPair:
         """Begin a session of an account whose row is locked."""
@@ -60,7 +59,7 @@ class Pairs:
             user_agent=origin.user_agent,
             address=origin.address,
         )
-        token = refresh.first(account.tenant_id, session.id)
+        token = RefreshToken.new(account.tenant_id, session.id)
         await store.add(conn, session)
         await store.add_token(conn, session, token.hash, None, now)
         return self._pair(account.roles, session, token, now)

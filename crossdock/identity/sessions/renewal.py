@@ -74,10 +74,10 @@ class Renewals:
     async def _renew(
         self, conn: Connection, token: RefreshToken, origin: Origin
     ) -> TokenPair | Refusal:
-        account = await accounts.share_by_session(conn, token.tenant_id, token.session_id)
+        account = await accounts.share_by_session(conn, token.tenant_id, token.id)
         if account is None:
             return Refusal(Unauthenticated())
-        locked = await store.lock(conn, token.tenant_id, token.session_id)
+        locked = await store.lock(conn, token.tenant_id, token.id)
         if locked is None:
             return Refusal(Unauthenticated())
         claimed_at = None
@@ -121,7 +121,7 @@ class Renewals:
 
     async def _write_down(self, token: RefreshToken, entry: Entry) -> None:
         """Write a refusal down, unless this session has had many of them."""
-        if await self._limits.is_news("refresh", token.session_id):
+        if await self._limits.is_news("refresh", token.id):
             async with self._database.tenant(token.tenant_id) as conn:
                 await audit.add(conn, token.tenant_id, entry)
 

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from crossdock import ids
-from crossdock.identity import refresh
+from crossdock.identity.refresh import RefreshToken
 from crossdock.identity.sessions import rules
 from tests.beds.signing_in import PASSWORD, Person, SigningInBed
 
@@ -21,7 +21,7 @@ async def grow_old(bed: SigningInBed, pair: Any, seconds: float) -> None:
     await bed.admin.execute(
         "UPDATE crossdock.refresh_tokens SET used_at = used_at - make_interval(secs => $2)"
         " WHERE hash = $1",
-        refresh.parse(pair["refresh_token"], "test").hash,
+        RefreshToken.parse(pair["refresh_token"], "test").hash,
         seconds,
     )
 
@@ -77,7 +77,7 @@ async def test_nothing_but_hashes_is_kept(bed: SigningInBed, ann: Person) -> Non
     first = await ann.login()
     second = await next_of(bed, first)
     kept = [row["hash"] for row in await tokens_of(bed, first)]
-    secrets = [refresh.parse(pair["refresh_token"], "test").secret for pair in (first, second)]
+    secrets = [RefreshToken.parse(pair["refresh_token"], "test").secret for pair in (first, second)]
     assert len(kept) == 2
     assert not set(kept) & set(secrets)
 
@@ -163,7 +163,7 @@ async def test_the_revocation_is_told_to_all_gateways(bed: SigningInBed, ann: Pe
 
 async def test_knowing_a_sessions_id_ends_nothing(bed: SigningInBed, ann: Person) -> None:
     pair = await ann.login()
-    made_up = refresh.first(ann.tenant_id, session_of(pair)).format("test")
+    made_up = RefreshToken.new(ann.tenant_id, session_of(pair)).format("test")
     assert (await bed.refresh(made_up)).status_code == 401
     await next_of(bed, pair)
 
@@ -172,12 +172,12 @@ async def test_a_token_opens_no_session_but_its_own(bed: SigningInBed, ann: Pers
     bob = await bed.person()
     carol = await bed.person(tenant=(ann.tenant_id, ann.slug))
     pairs = [await one.login() for one in (ann, bob, carol)]
-    mine, *others = [refresh.parse(pair["refresh_token"], "test") for pair in pairs]
+    mine, *others = [RefreshToken.parse(pair["refresh_token"], "test") for pair in pairs]
     for other in others:
         for crossed in (
-            refresh.RefreshToken(other.tenant_id, other.session_id, mine.secret),
-            refresh.RefreshToken(other.tenant_id, mine.session_id, mine.secret),
-            refresh.RefreshToken(mine.tenant_id, other.session_id, mine.secret),
+            RefreshToken(other.tenant_id, other.id, mine.secret),
+            RefreshToken(other.tenant_id, mine.id, mine.secret),
+            RefreshToken(mine.tenant_id, other.id, mine.secret),
         ):
             if crossed != mine:
                 assert (await bed.refresh(crossed.format("test"))).status_code == 401
@@ -187,14 +187,14 @@ async def test_a_token_opens_no_session_but_its_own(bed: SigningInBed, ann: Pers
 
 async def test_what_is_no_token_of_ours_gets_one_answer(bed: SigningInBed, ann: Person) -> None:
     text = (await ann.login())["refresh_token"]
-    own = refresh.parse(text, "test")
+    own = RefreshToken.parse(text, "test")
     texts = [
         "x",
         text[:-1] + ("0" if text[-1] != "0" else "1"),
         text.replace("cdr_", "cdk_"),
         own.format("prod"),
-        refresh.first(ids.new(), ids.new()).format("test"),
-        refresh.first(ann.tenant_id, ids.new()).format("test"),
+        RefreshToken.new(ids.new(), ids.new()).format("test"),
+        RefreshToken.new(ann.tenant_id, ids.new()).format("test"),
     ]
     answers = [await bed.refresh(one) for one in texts]
     assert {answer.status_code for answer in answers} == {401}

@@ -57,8 +57,8 @@ def with_checksum(text: str) -> str:
 
 def forged(key: str, **parts: Any) -> str:
     """Return a key with another part, and a checksum that is right."""
-    found = rules.parse(key, "test")
-    fields = {"tenant_id": found.tenant_id, "key_id": found.key_id, "secret": found.secret}
+    found = rules.KeyText.parse(key, "test")
+    fields = {"tenant_id": found.tenant_id, "id": found.id, "secret": found.secret}
     return rules.KeyText(**{**fields, **parts}).format("test")
 
 
@@ -120,14 +120,14 @@ async def test_all_forgeries_are_refused_in_the_same_words(
     alice: Any, bob: Any, authenticator: Authenticator
 ) -> None:
     assert (await authenticator.verify(alice.key)).tenant_id == alice.tenant_id
-    other = rules.parse(bob.key, "test")
+    other = rules.KeyText.parse(bob.key, "test")
     forgeries = [
         forged(alice.key, secret=bytes(32)),
-        forged(alice.key, key_id=ids.new()),
+        forged(alice.key, id=ids.new()),
         forged(alice.key, tenant_id=ids.new()),
         forged(alice.key, tenant_id=other.tenant_id),
-        forged(alice.key, key_id=other.key_id),
-        forged(alice.key, tenant_id=other.tenant_id, key_id=other.key_id),
+        forged(alice.key, id=other.id),
+        forged(alice.key, tenant_id=other.tenant_id, id=other.id),
         forged(alice.key, secret=other.secret),
         with_checksum(alice.key.replace("cdk_test_", "cdk_prod_")),
         alice.key[:-1] + ("A" if alice.key[-1] != "A" else "B"),
@@ -194,7 +194,7 @@ async def test_what_is_remembered_is_bounded(
 async def test_use_is_recorded_coarsely(
     alice: Any, database: Any, authenticator: Authenticator, clock: Clock
 ) -> None:
-    key_id = rules.parse(alice.key, "test").key_id
+    key_id = rules.KeyText.parse(alice.key, "test").id
     api_keys = ApiKeys(database, environment="test")
 
     async def last_used() -> Any:

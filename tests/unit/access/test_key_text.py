@@ -25,7 +25,7 @@ NOW = datetime(2026, 11, 1, tzinfo=UTC)
     st.builds(
         rules.KeyText,
         tenant_id=st.uuids(),
-        key_id=st.uuids(),
+        id=st.uuids(),
         secret=st.binary(min_size=32, max_size=32),
     ),
     st.text(string.ascii_lowercase, min_size=1, max_size=16),
@@ -33,20 +33,20 @@ NOW = datetime(2026, 11, 1, tzinfo=UTC)
 def test_what_is_made_can_be_read(key: rules.KeyText, environment: str) -> None:
     text = key.format(environment)
     assert re.fullmatch(r"cdk_[a-z]+_[0-9A-Za-z]{43}_[0-9A-Za-z]{49}", text)
-    assert rules.parse(text, environment) == key
+    assert rules.KeyText.parse(text, environment) == key
 
 
 def test_every_single_mistyped_character_is_noticed() -> None:
     for position in range(len(TEXT)):
         other = "B" if TEXT[position] == "A" else "A"
         with pytest.raises(Unauthenticated):
-            rules.parse(TEXT[:position] + other + TEXT[position + 1 :], "test")
+            rules.KeyText.parse(TEXT[:position] + other + TEXT[position + 1 :], "test")
 
 
 @given(st.text() | st.from_regex(r"cdk_test_[0-9A-Za-z]{43}_[0-9A-Za-z]{49}", fullmatch=True))
 def test_junk_is_refused(junk: str) -> None:
     with pytest.raises(Unauthenticated):
-        rules.parse(junk, "test")
+        rules.KeyText.parse(junk, "test")
 
 
 @pytest.mark.parametrize(
@@ -55,20 +55,20 @@ def test_junk_is_refused(junk: str) -> None:
 )
 def test_a_key_with_something_about_it_is_refused(text: str) -> None:
     with pytest.raises(Unauthenticated):
-        rules.parse(text, "test")
+        rules.KeyText.parse(text, "test")
 
 
 def test_a_number_too_large_for_its_bytes_is_refused() -> None:
     head = f"cdk_test_{'z' * 43}_{'z' * 43}"
     with pytest.raises(Unauthenticated):
-        rules.parse(head + tokentext.checksum(head), "test")
+        rules.KeyText.parse(head + tokentext.checksum(head), "test")
 
 
 def test_another_environments_key_is_refused_in_the_same_words() -> None:
     with pytest.raises(Unauthenticated) as other:
-        rules.parse(KEY.format("prod"), "test")
+        rules.KeyText.parse(KEY.format("prod"), "test")
     with pytest.raises(Unauthenticated) as junk:
-        rules.parse("junk", "test")
+        rules.KeyText.parse("junk", "test")
     assert str(other.value) == str(junk.value)
 
 
@@ -79,10 +79,10 @@ def test_an_environment_that_would_break_a_key_is_a_wrong_setting(environment: s
 
 
 def test_only_the_secret_matches_its_hash() -> None:
-    assert KEY.matches(KEY.secret_hash)
-    other = rules.KeyText(KEY.tenant_id, KEY.key_id, bytes(32))
-    assert not other.matches(KEY.secret_hash)
-    assert KEY.secret not in KEY.secret_hash
+    assert KEY.matches(KEY.hash)
+    other = rules.KeyText(KEY.tenant_id, KEY.id, bytes(32))
+    assert not other.matches(KEY.hash)
+    assert KEY.secret not in KEY.hash
 
 
 @pytest.mark.parametrize(

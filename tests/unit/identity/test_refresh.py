@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from crossdock.access import rules
 from crossdock.errors import ConfigurationError, Unauthenticated
-from crossdock.identity import refresh
 from crossdock.identity.refresh import RefreshToken, Successors
 
 KEY: Final = bytes(range(32))
@@ -21,7 +20,7 @@ SUCCESSORS: Final = Successors(KEY)
 TOKENS: Final = st.builds(
     RefreshToken,
     tenant_id=st.uuids(),
-    session_id=st.uuids(),
+    id=st.uuids(),
     secret=st.binary(min_size=32, max_size=32),
 )
 
@@ -30,18 +29,18 @@ TOKENS: Final = st.builds(
 def test_what_is_made_can_be_read(token: RefreshToken, environment: str) -> None:
     text = token.format(environment)
     assert re.fullmatch(r"cdr_[a-z]+_[0-9A-Za-z]{43}_[0-9A-Za-z]{49}", text)
-    assert refresh.parse(text, environment) == token
+    assert RefreshToken.parse(text, environment) == token
 
 
 @given(TOKENS)
 def test_it_is_no_api_key_and_no_other_environments_token(token: RefreshToken) -> None:
     text = token.format("test")
     with pytest.raises(Unauthenticated):
-        refresh.parse(text, "prod")
+        RefreshToken.parse(text, "prod")
     with pytest.raises(Unauthenticated):
-        rules.parse(text, "test")
+        rules.KeyText.parse(text, "test")
     with pytest.raises(Unauthenticated):
-        refresh.parse("cdk" + text[3:], "test")
+        RefreshToken.parse("cdk" + text[3:], "test")
 
 
 @given(TOKENS, TOKENS)
@@ -50,16 +49,16 @@ def test_each_has_one_successor_that_nobody_else_has(
 ) -> None:
     successor = SUCCESSORS.of(token)
     assert successor == SUCCESSORS.of(token) == Successors(KEY).of(token)
-    assert (successor.tenant_id, successor.session_id) == (token.tenant_id, token.session_id)
+    assert (successor.tenant_id, successor.id) == (token.tenant_id, token.id)
     assert successor.secret != token.secret
     assert successor.hash != token.hash
-    if (other.session_id, other.secret) != (token.session_id, token.secret):
+    if (other.id, other.secret) != (token.id, token.secret):
         assert SUCCESSORS.of(other).secret != successor.secret
     assert Successors(bytes(32)).of(token).secret != successor.secret
 
 
 def test_a_line_of_successors_does_not_come_back() -> None:
-    token = refresh.first(uuid.UUID(int=1), uuid.UUID(int=2))
+    token = RefreshToken.new(uuid.UUID(int=1), uuid.UUID(int=2))
     seen = set()
     for _ in range(1000):
         seen.add(token.secret)
@@ -68,13 +67,12 @@ def test_a_line_of_successors_does_not_come_back() -> None:
 
 
 def test_the_first_ones_differ() -> None:
-    assert (
-        len({refresh.first(uuid.UUID(int=1), uuid.UUID(int=2)).secret for _ in range(100)}) == 100
-    )
+    tokens = [RefreshToken.new(uuid.UUID(int=1), uuid.UUID(int=2)) for _ in range(100)]
+    assert len({token.secret for token in tokens}) == 100
 
 
 def test_secrets_are_in_no_text_of_an_object() -> None:
-    token = refresh.first(uuid.UUID(int=1), uuid.UUID(int=2), secret=b"s" * 32)
+    token = RefreshToken(uuid.UUID(int=1), uuid.UUID(int=2), b"s" * 32)
     assert "sss" not in repr(token)
     assert repr(SUCCESSORS) == "Successors(***)"
 
