@@ -1,9 +1,9 @@
 # A compiled module has no docstrings of its own: the stub is where they are read.
 # ruff: noqa: PYI021
-"""The compiled hot path: webhook signatures, dedupe hashes and ids.
+"""The compiled hot path: webhook signatures, dedupe hashes, ids and rate limits.
 
-Only `crossdock.native` imports this module. Nothing here reads a clock, does I/O or keeps a secret
-where Python can see it.
+Only `crossdock.native` imports this module. Nothing here keeps a secret where Python can see it,
+and nothing but `LimitTable` reads a clock or a file.
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,14 @@ from typing import Final, final
 
 __all__ = [
     "SCHEMES",
+    "Limit",
+    "LimitTable",
     "Message",
     "RecipeError",
     "Replies",
     "Signer",
     "Source",
+    "Taken",
     "Verdict",
     "batch_frames",
     "content_length",
@@ -312,3 +315,169 @@ def typeid_parse(prefix: str, text: str) -> bytes:
 
 def sha256(data: bytes) -> bytes:
     """SHA-256 (FIPS 180-4), some three times as fast as `hashlib` for short data."""
+
+@final
+class Limit:
+    """One subject under one policy; immutable, made once and kept.
+
+    The subject's units come back evenly, `quota` in `window_s`, up to `burst`. Policies that differ
+    in anything, or subjects, are counted apart: whoever gets another quota starts afresh.
+
+    Args:
+        name: the policy's, for the headers: 1 to 32 of a-z, 0-9 and `-`.
+        subject: whose it is, any bytes. Hashed with the policy to 56 bits. Where strangers choose
+            the subject, put a secret in front that all nodes share: who knows the hash may look
+            for a subject that shares a slot with another's.
+        quota: 1 to 1,000,000 for each second of the window.
+        window_s: seconds, 0.001 to 2,678,400 (31 days).
+        burst: units that may be taken at once, 1 to 1,000,000,000; by default `quota`. A burst
+            must come back within 366 days.
+        shared_slot: count in one of a fixed number of slots, chosen by hash, that is never given
+            to anybody else: for subjects without number, such as addresses. Those that meet in one
+            share it.
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+
+    def __new__(
+        cls,
+        name: str,
+        subject: bytes,
+        quota: int,
+        window_s: float,
+        burst: int | None = None,
+        *,
+        shared_slot: bool = False,
+    ) -> Limit: ...
+    @property
+    def name(self) -> str:
+        """The policy's name."""
+
+    @property
+    def quota(self) -> int:
+        """Units that come back in a window."""
+
+    @property
+    def window_s(self) -> float:
+        """The window, in seconds."""
+
+    @property
+    def burst(self) -> int:
+        """Units that may be taken at once."""
+
+@final
+class Taken:
+    """What became of a request for units; frozen."""
+
+    @property
+    def admitted(self) -> bool:
+        """Whether every limit had room."""
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """What to tell the client, as ASGI takes it; a new list each time, empty without limits.
+
+        `ratelimit-policy` names all policies, `ratelimit` the tightest, after the IETF draft
+        ratelimit-headers; `retry-after` only if refused.
+        """
+
+    @property
+    def retry_after_s(self) -> int:
+        """Seconds until all limits have room, rounded up; 0 if admitted.
+
+        Where the cost is more than a burst it never fits: seconds until that limit is full.
+        """
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """Names of the policies that had no room."""
+
+    @property
+    def remaining(self) -> int:
+        """Whole units that the tightest limit still has."""
+
+    @property
+    def reset_s(self) -> int:
+        """Seconds until the tightest limit is full again; until its next unit if it has none.
+
+        Rounded up. Where it has units, but fewer than were asked for: until those are there.
+        """
+
+@final
+class LimitTable:
+    """What was taken of limits (GCRA), in memory that the processes of a machine share.
+
+    Times are of the clock that counts from the machine's start and goes on in its sleep. Nothing
+    locks: processes may be stopped or killed at any point and the others go on.
+
+    Args:
+        path: a file, made with mode 0600 if it is not there; None for a table of this process's
+            own. Another boot's, size's or version's file, and a damaged one, is replaced by an
+            empty one; processes that have the old one open keep counting there. While the file is
+            in use nobody may truncate it. Beside it a file `<path>.lock` guards the opening.
+        boot: names the machine's start, up to 255 bytes; another name empties the table.
+        slots: subjects that are counted at once, rounded up to a power of two; 64 to 16,777,216.
+
+    Raises:
+        OSError: the file cannot be made, is a symbolic link, is no plain file or is someone else's.
+        ValueError: `slots` or `boot` is out of range.
+    """
+
+    def __new__(cls, path: str | None, boot: bytes, slots: int = 65536) -> LimitTable: ...
+    def take(self, limits: tuple[Limit, ...], cost: int = 1, now_ns: int | None = None) -> Taken:
+        """Take `cost` units of each limit, or none of any.
+
+        Where a limit's subject finds no slot, because all within reach are in use, it is admitted
+        and counted as `crowded` in `stats`.
+
+        Args:
+            limits: at most 8.
+            cost: units, at least 1.
+            now_ns: for tests: the clock, in nanoseconds.
+
+        Raises:
+            ValueError: an argument is out of range.
+            OverflowError: `cost` or `now_ns` is negative or needs more than 64 bits.
+        """
+
+    def peek(self, limits: tuple[Limit, ...], now_ns: int | None = None) -> Taken:
+        """Say what `take` would say to one unit of each, taking none; `remaining` is as it is.
+
+        Raises:
+            ValueError: an argument is out of range.
+            OverflowError: as `take`.
+        """
+
+    def drain(self, now_ns: int | None = None) -> bytes:
+        """What was taken through this table since the last drain, for other nodes' `apply`.
+
+        One caller a table. Empty if there is nothing. At most 512 KiB; what does not fit comes
+        next time.
+        """
+
+    def apply(self, usage: bytes, now_ns: int | None = None) -> None:
+        """Count what another node's `drain` gave: it leaves less for takers here.
+
+        Raises:
+            ValueError: `usage` is no answer of `drain`; nothing of it was counted.
+        """
+
+    @property
+    def share(self) -> int:
+        """Among how many nodes each limit is divided, for all processes; 1 at first."""
+
+    def set_share(self, nodes: int) -> None:
+        """Give this node `1/nodes` of each limit, and of each burst, but one unit at least.
+
+        Raises:
+            ValueError: `nodes` is not 1 to 1,024.
+        """
+
+    def stats(self) -> dict[str, int]:
+        """The table in numbers; all but the first two count from its making, all processes'.
+
+        `slots`: subjects that have room at once. `used`: those that took lately and are not full
+        again. `evicted`: slots that changed hands. `collisions`: subjects that found the first of
+        their slots in use. `crowded`: takes that were admitted for want of a slot.
+        """

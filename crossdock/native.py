@@ -2,11 +2,14 @@
 
 from crossdock._native import (
     SCHEMES,
+    Limit,
+    LimitTable,
     Message,
     RecipeError,
     Replies,
     Signer,
     Source,
+    Taken,
     Verdict,
     batch_frames,
     content_length,
@@ -22,11 +25,14 @@ from crossdock._native import (
 
 __all__ = [
     "SCHEMES",
+    "Limit",
+    "LimitTable",
     "Message",
     "RecipeError",
     "Replies",
     "Signer",
     "Source",
+    "Taken",
     "Verdict",
     "batch_frames",
     "content_length",

@@ -48,6 +48,12 @@ pub enum Error {
     /// More headers than the broker stores with a message.
     #[error("the headers of a message are at most 64 KiB together")]
     Headers,
+    /// A limit, a table's size, or what is asked of them, is out of range. The text says which.
+    #[error("{0}")]
+    Limit(&'static str),
+    /// Bytes that no drain gave.
+    #[error("not the usage of a limit table")]
+    Usage,
     /// The operating system gave no randomness.
     #[error("the operating system gave no randomness")]
     Randomness,

@@ -1,6 +1,6 @@
 //! Crossdock's hot path, callable from Python.
 //!
-//! This file and its two bindings parse arguments, call, and map results: everything else is in
+//! This file and its bindings parse arguments, call, and map results: everything else is in
 //! modules that know no Python. `crossdock/_native.pyi` documents what is exported here.
 
 pub mod error;
@@ -9,6 +9,9 @@ pub mod frames;
 mod frames_binding;
 pub mod ids;
 pub mod json;
+pub mod limits;
+#[cfg(feature = "extension-module")]
+mod limits_binding;
 pub mod signatures;
 #[cfg(feature = "extension-module")]
 mod signatures_binding;
@@ -31,6 +34,8 @@ mod _native {
     use crate::frames_binding::{
         Message, Replies, batch_frames, content_length, plain_frames, take_webhook,
     };
+    #[pymodule_export]
+    use crate::limits_binding::{Limit, LimitTable, Taken};
     #[pymodule_export]
     pub(crate) use crate::signatures_binding::{Signer, Source, Verdict};
 
