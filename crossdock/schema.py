@@ -7,6 +7,7 @@ from crossdock.alerts import tables as alerts
 from crossdock.audit import tables as audit
 from crossdock.db.schema import metadata as _metadata
 from crossdock.delivery import tables as delivery
+from crossdock.idempotency import tables as idempotency
 from crossdock.identity import tables as identity
 from crossdock.inbound import tables as inbound
 from crossdock.mail import tables as mail
@@ -25,5 +26,6 @@ MODULES: Final = (
     inbound,
     delivery,
     outbox,
+    idempotency,
 )
 metadata: Final = _metadata

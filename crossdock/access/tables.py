@@ -4,8 +4,10 @@ from typing import Final
 
 from sqlalchemy import (
     BigInteger,
+    CheckConstraint,
     Column,
     ForeignKeyConstraint,
+    Integer,
     LargeBinary,
     Text,
     UniqueConstraint,
@@ -33,7 +35,9 @@ api_keys: Final = tenant_table(
     moment("revoked_at", nullable=True),
     Column("created_by", Uuid),
     Column("rotated_to", Uuid),
+    Column("requests_per_minute", Integer),
     _of_tenant(),
+    CheckConstraint("requests_per_minute > 0", name="requests_per_minute"),
     audit="full",
 )
 """A key's text carries its tenant's id, so it is looked up inside that tenant."""

@@ -26,6 +26,7 @@ from crossdock.db.control import CONTROL
 from crossdock.db.database import Database
 from crossdock.db.dedicated_pools import DedicatedPools
 from crossdock.db.failures import NotHere, RoleRefused
+from crossdock.db.joining import joined
 from crossdock.db.placements import Listing, Placement, Placements, read_shards
 from crossdock.errors import ConfigurationError, DatabaseUnavailable
 
@@ -114,6 +115,8 @@ class Databases:
     async def tenant(self, tenant_id: UUID) -> AsyncIterator[AsyncConnection]:
         """Enter a tenant, wherever it lives: a transaction that sees its rows and no others.
 
+        Inside a block that joins one (`crossdock.db.joining`), it is a part of that.
+
         Raises:
             NotFound: there is no such tenant.
             PoolExhausted: the tenant waited too long for one of its connections.
@@ -121,6 +124,10 @@ class Databases:
             TenantMismatch: this is the work of another tenant.
         """
         context.check(tenant_id)
+        if (open_already := joined(tenant_id)) is not None:
+            async with open_already.block() as connection:
+                yield connection
+            return
 
         def door(placement: Placement) -> AbstractAsyncContextManager[AsyncConnection]:
             database = self.shard(placement.shard)

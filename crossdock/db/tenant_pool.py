@@ -23,7 +23,7 @@ from crossdock.errors import CrossdockError
 ENTER_TIMEOUT_S: Final = 5.0
 """A server that has stopped keeps its connections open and answers nothing."""
 
-_HURRIED: Final = (asyncio.CancelledError, TimeoutError)
+HURRIED: Final = (asyncio.CancelledError, TimeoutError)
 """Out of time or shutting down: a server that has stopped would not answer a ROLLBACK."""
 
 LOST_WORK: Final = "A statement failed, its error was swallowed, and so the transaction was undone."
@@ -69,7 +69,7 @@ class TenantPool:
             async with self._budget.slot(tenant_id), AsyncExitStack() as stack:
                 with self._silence.listening():
                     connection = await stack.enter_async_context(self._engine.connect())
-                    raw: Any = (await connection.get_raw_connection()).driver_connection
+                    raw = await raw_of(connection)
                     stack.push_async_exit(_ending(raw))
                     await raw.execute(entering(tenant_id), timeout=ENTER_TIMEOUT_S)
                 yield connection
@@ -82,18 +82,24 @@ def _ending(raw: asyncpg.Connection) -> Callable[[Any, BaseException | None, Any
         try:
             if error is None:
                 await _commit(raw)
-            elif isinstance(error, _HURRIED):
-                _terminate(raw)
+            elif isinstance(error, HURRIED):
+                terminate(raw)
             elif not raw.is_closed():
                 await raw.execute("ROLLBACK")
-        except _HURRIED:
-            _terminate(raw)
+        except HURRIED:
+            terminate(raw)
             raise
 
     return end
 
 
-def _terminate(raw: asyncpg.Connection) -> None:
+async def raw_of(connection: AsyncConnection) -> asyncpg.Connection:
+    """Return the same connection as asyncpg has it."""
+    return (await connection.get_raw_connection()).driver_connection
+
+
+def terminate(raw: asyncpg.Connection) -> None:
+    """Cut a connection: its transaction is undone by the server, whenever that gets to it."""
     with suppress(asyncpg.InterfaceError):  # it was lost already
         raw.terminate()
 

@@ -31,11 +31,13 @@ sources: Final = tenant_table(
     Column("token_hash", LargeBinary, nullable=False),
     Column("token_sealed", LargeBinary, nullable=False),
     Column("max_body_bytes", Integer, nullable=False),
+    Column("webhooks_per_minute", Integer),
     Column("version", BigInteger, nullable=False, server_default=text("1")),
     moment("created_at", now=True),
     moment("updated_at", now=True),
     ForeignKeyConstraint(["tenant_id"], ["crossdock.tenants.id"]),
     UniqueConstraint("token_hash"),
+    CheckConstraint("webhooks_per_minute > 0", name="webhooks_per_minute"),
     one_of("state", "active", "paused", "disabled", "deleted"),
     Index(
         "sources_tenant_id_name_key",

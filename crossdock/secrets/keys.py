@@ -6,7 +6,7 @@ from typing import Final
 from crossdock.config import KeySettings, WorkerRole
 from crossdock.secrets.seal import Sealer
 
-GATEWAY: Final = ("sources", "destinations", "identity", "mail")
+GATEWAY: Final = ("sources", "destinations", "identity", "mail", "answers")
 
 _WORKER: Final[dict[WorkerRole, str]] = {"webhooks": "destinations", "maintenance": "mail"}
 

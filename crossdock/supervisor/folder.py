@@ -133,6 +133,7 @@ class DataFolder:
                 destinations=self.secrets.key("key-destinations"),
                 identity=self.secrets.key("key-identity"),
                 mail=self.secrets.key("key-mail"),
+                answers=self.secrets.key("key-answers"),
             ),
             mail=self.way_out(settings.mail),
         )

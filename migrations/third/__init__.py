@@ -1,0 +1,1 @@
+"""Revision 0003: answers kept for repeated requests, and limits of sources and keys."""
