@@ -91,6 +91,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     publish_timeout_s: float = 5.0
     trusted_proxies: tuple[str, ...] = ()
     """Networks, as CIDR, whose `X-Forwarded-For` is believed."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may call the REST API, such as `https://console.example.com`."""
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -133,6 +135,26 @@ class KeySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """Seals the keys that sign tokens and the seeds of second factors; only gateways hold it."""
     mail: str | None = None
     """Seals letters that wait to be sent, for they hold tokens; gateways and workers hold it."""
+    answers: str | None = None
+    """Seals the answers that are kept for repeated requests; only gateways hold it."""
+
+
+class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How often who may ask; see `docs/rate-limits.md`. Tenants' own limits are in their plan."""
+
+    table: Path | None = None
+    """The file that this machine's gateway processes count in; by default each server makes one of
+    its own. Name one where several servers share a machine."""
+    slots: int = 65_536
+    """Tenants, keys and sources that are counted at once, rounded up to a power of two."""
+    address_per_minute: int = 600
+    """Requests from one address without a credential, or with one that was refused."""
+    address_burst: int = 200
+    key_per_minute: int = 6_000
+    """Requests with one API key or by one person, whatever the tenant's plan."""
+    exchange: bool = True
+    """Tell other nodes what was used here, over NATS."""
+    exchange_s: float = 0.2
 
 
 class IdentitySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -192,6 +214,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     worker: WorkerSettings = WorkerSettings()
     delivery: DeliverySettings = DeliverySettings()
     keys: KeySettings = KeySettings()
+    limits: LimitSettings = LimitSettings()
     identity: IdentitySettings = IdentitySettings()
     mail: MailSettings = MailSettings()
     log: LogSettings = LogSettings()

@@ -16,9 +16,14 @@ from crossdock.errors import CrossdockError
 from crossdock.memory import settle_memory
 from crossdock.telemetry import logs, multiprocess
 from gateway.asgi import Application, Receive, Scope, Send, answer, problem
-from gateway.ingest import PREFIX
+from gateway.edge import edged
+from gateway.ingest import HIDDEN, PREFIX
+from gateway.limits import Metered
+from gateway.problems import instance_of
 from gateway.rest import create_rest
 from gateway.runtime import Runtime, running
+from gateway.security_headers import transport
+from gateway.unread import Drained
 
 START_PATIENCE_S: Final = 10.0
 """A process takes no connections before it can serve them; only, a probe must be able to tell that
@@ -26,7 +31,7 @@ it lives, so after this it takes them anyway and says that it is starting."""
 
 log = structlog.get_logger(__name__)
 
-_STARTING: Final = problem(503, "unavailable", "The gateway is starting.", (b"retry-after", b"1"))
+_WAIT: Final = (b"retry-after", b"1")
 _ALIVE: Final = answer(200, "application/json", b'{"status":"ok"}')
 
 
@@ -39,9 +44,21 @@ def from_environment() -> Application:
     return Gateway(settings)
 
 
-async def starting(scope: Scope, _receive: Receive, send: Send) -> None:
-    """Answer what can be answered with nothing open."""
-    await (_ALIVE if scope["path"] == "/health/live" else _STARTING).send_to(send)
+def starting(public_url: str) -> Application:
+    """Return what answers, with nothing open, what can be answered so."""
+    promised = transport(public_url)
+
+    async def wait(scope: Scope, _receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        if path == "/health/live":
+            await _ALIVE.send_to(send, *promised)
+            return
+        instance = HIDDEN if path.startswith(PREFIX) else instance_of(path)
+        words = "The gateway is starting."
+        done = problem(503, "unavailable", words, _WAIT, instance=instance)
+        await done.send_to(send, *promised)
+
+    return Drained(wait)
 
 
 class Gateway:
@@ -49,8 +66,8 @@ class Gateway:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._ingest: Application = starting
-        self._rest: Application = starting
+        self._ingest: Application = starting(settings.gateway.public_url)
+        self._rest = self._ingest
         self._ending = asyncio.Event()
         self._life: asyncio.Task[None] | None = None
 
@@ -110,7 +127,11 @@ class Gateway:
         os.kill(os.getpid(), signal.SIGTERM)
 
     def _serve(self, runtime: Runtime) -> None:
-        self._rest = cast("Application", create_rest(self._settings, runtime))
+        rest = cast(
+            "Application",
+            create_rest(self._settings, runtime, runtime.meter, runtime.answers),
+        )
+        self._rest = Metered(edged(rest, self._settings.gateway), runtime.meter)
         self._ingest = runtime.ingest
         settle_memory()
         log.info("gateway_started", sources=runtime.directory.count)

@@ -10,6 +10,11 @@ a test finds it before that.
   for any credential.
 - `operator={"resource:action"}`: the same, but only for those who belong to the platform's tenant.
 
+The same guard charges each request to whoever sends it (`gateway.limits`).
+
+A browser's session is in a cookie, which counts where no `Authorization` header is there: see
+`gateway.cookies`.
+
 Here, and nowhere else in the gateway, is the tenant of a request bound (`crossdock.context`).
 """
 
@@ -27,6 +32,8 @@ from crossdock.access.model import Principal
 from crossdock.access.rules import KEY_PREFIX, authorise
 from crossdock.errors import Forbidden, InvalidToken, Unauthenticated
 from crossdock.tenancy.rules import PLATFORM
+from gateway.cookies import ACCESS, Browsers, cookie_of, is_by_cookie
+from gateway.limits import Meter
 
 SCHEME: Final = "bearer"
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -37,6 +44,9 @@ AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
 class Verifier(Protocol):
     """Knows one kind of credential."""
+
+    def knows(self, text: str) -> bool:
+        """Tell whether it was good when it was last verified here, a short while ago."""
 
     async def verify(self, text: str) -> Principal:
         """Return who presents it.
@@ -53,22 +63,33 @@ class Access(msgspec.Struct, frozen=True):
     permissions: frozenset[str] = frozenset()
 
 
-def guard_with(keys: Verifier, tokens: Verifier) -> Guard:
+def guard_with(keys: Verifier, tokens: Verifier, meter: Meter, browsers: Browsers) -> Guard:
     """Return the guard of a whole application, for API keys and for access tokens."""
 
     async def guard(connection: AnyConnection, handler: BaseRouteHandler) -> None:
         access = access_of(handler)
+        scope = connection.scope
         if access is not None and access.kind == "public":
+            (meter.free if handler.opt.get("unmetered") else meter.stranger)(scope)
             return
-        text = bearer(connection)
-        verifier = keys if text.startswith(KEY_PREFIX) else tokens
+        in_cookie = is_by_cookie(connection)
+        text = cookie_of(connection, ACCESS) if in_cookie else bearer(connection)
+        verifier = keys if text.startswith(KEY_PREFIX) and not in_cookie else tokens
+        if not verifier.knows(text):
+            meter.look(scope)
         try:
             principal = await verifier.verify(text)
         except Unauthenticated as error:
+            meter.refused(scope)
             raise InvalidToken from error
         enter(principal)
         connection.scope["auth"] = principal
-        admit(principal, access, method=cast("HTTPScope", connection.scope)["method"])
+        meter.caller(scope, principal)
+        method = cast("HTTPScope", scope)["method"]
+        if in_cookie and method not in SAFE:
+            browsers.check_page(connection)
+            browsers.check_token(connection, principal.session_id)
+        admit(principal, access, method=method)
 
     return guard
 

@@ -15,17 +15,31 @@ from crossdock.delivery.guard import Guard
 from crossdock.delivery.replays.service import Replays
 from crossdock.delivery.service import Deliveries, Destinations
 from crossdock.health import Health
+from crossdock.idempotency.memory import Memory as AnswerMemory
+from crossdock.idempotency.service import Hot, Idempotency
+from crossdock.idempotency.vault import Vault
 from crossdock.inbound.events import Events
 from crossdock.inbound.service import Sources
 from crossdock.paging import Cursors
 from crossdock.secrets.seal import Sealer
-from gateway import access, identity, openapi, parameters, security_headers, tenancy
+from gateway import (
+    access,
+    entity_tags,
+    idempotency,
+    identity,
+    openapi,
+    parameters,
+    security_headers,
+    tenancy,
+)
 from gateway.addresses import Proxies
 from gateway.auth import guard_with
 from gateway.context import Scoped
 from gateway.controllers import CONTROLLERS
+from gateway.cookies import Browsers
 from gateway.errors import to_problem
 from gateway.identity import Identity
+from gateway.limits import Meter
 from gateway.request import MAX_BODY_BYTES, ApiRequest
 
 
@@ -45,8 +59,19 @@ class Runtime(Protocol):
         """What people sign in with."""
 
 
-def create_rest(settings: Settings, runtime: Runtime) -> Litestar:
+def create_rest(
+    settings: Settings,
+    runtime: Runtime,
+    meter: Meter | None = None,
+    answers: Hot | None = None,
+) -> Litestar:
     """Return the application for an open runtime.
+
+    Args:
+        settings: all of them.
+        runtime: what is open.
+        meter: what requests are charged by; by default one of this application's own.
+        answers: those of the last minutes; by default only what this application gave.
 
     Raises:
         ConfigurationError: a key that seals secrets is missing or malformed.
@@ -55,28 +80,35 @@ def create_rest(settings: Settings, runtime: Runtime) -> Litestar:
     authenticator = Authenticator(
         runtime.database, environment=settings.environment, memory=runtime.identity.memory
     )
+    memory, proxies = runtime.identity.memory, Proxies(settings.gateway.trusted_proxies)
+    meter = meter or Meter.open(settings, memory.tenant)
+    browsers = Browsers.from_text(
+        settings.keys.identity, public_url, setting="CROSSDOCK_KEYS__IDENTITY"
+    )
     app = Litestar(
         CONTROLLERS,
         request_class=ApiRequest,
         request_max_body_size=MAX_BODY_BYTES,
-        guards=[guard_with(authenticator, runtime.identity.tokens)],
+        guards=[guard_with(authenticator, runtime.identity.tokens, meter, browsers)],
         middleware=[Scoped],
         before_request=parameters.check,
-        before_send=[security_headers.headers_for(public_url)],
-        exception_handlers={Exception: to_problem},
-        dependencies=_dependencies(settings, runtime),
+        before_send=[entity_tags.not_modified, security_headers.headers_for(public_url)],
+        exception_handlers={Exception: meter.charging(to_problem)},
+        dependencies=_dependencies(settings, runtime) | {"browsers": _provide(browsers)},
         state=State(
             {
                 "body_timeout_s": settings.gateway.body_timeout_s,
                 "cursors": _cursors(settings),
-                "proxies": Proxies(settings.gateway.trusted_proxies),
+                "proxies": proxies,
                 "public_url": public_url,
             }
         ),
         openapi_config=openapi.config(),
         logging_config=None,
     )
-    openapi.complete(app)
+    vault = Vault.from_text(settings.keys.answers, setting="CROSSDOCK_KEYS__ANSWERS")
+    once = Idempotency(runtime.database, vault, AnswerMemory() if answers is None else answers)
+    idempotency.install(app, once, vault)
     return app
 
 

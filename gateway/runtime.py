@@ -19,11 +19,15 @@ from crossdock.directory import Directory, Memory
 from crossdock.directory.service import CURRENT_S
 from crossdock.errors import Unavailable
 from crossdock.health import Health, Probe, of_shard
+from crossdock.idempotency.sharing import Sharing
+from crossdock.limits.exchange import Exchange
+from crossdock.limits.service import Limits
 from crossdock.secrets import keys
 from crossdock.secrets.seal import Sealer
 from gateway import identity as people
 from gateway.identity import Identity
 from gateway.ingest import Ingest
+from gateway.limits import Meter
 
 ROLES: Final[frozenset[DatabaseRole]] = frozenset({"app", "directory", "control", "operator"})
 TICK_S: Final = 0.25
@@ -42,6 +46,8 @@ class Runtime(msgspec.Struct, frozen=True):
     ingest: Ingest
     health: Health
     identity: Identity
+    meter: Meter
+    answers: Sharing
 
 
 @asynccontextmanager
@@ -69,11 +75,21 @@ async def running(settings: Settings) -> AsyncIterator[Runtime]:
             max_pending=settings.gateway.max_pending,
         )
         stack.push_async_callback(publisher.close)
-        ingest = Ingest(directory, publisher, settings.gateway)
+        meter = Meter.open(settings, directory.tenant)
+        limits = meter.limits
+        stack.callback(limits.tick)
+        ingest = Ingest(directory, publisher, settings.gateway, meter)
         stack.callback(ingest.tick, time.monotonic())
         identity = await stack.enter_async_context(people.opened(settings, databases, directory))
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        for work in (directory.run(), _tick(ingest), identity.run()):
+        exchange, answers = Exchange(bus, limits.opened, settings.limits), Sharing(bus)
+        for work in (
+            directory.run(),
+            _tick(ingest, limits),
+            identity.run(),
+            exchange.run(),
+            answers.run(),
+        ):
             stack.callback(group.create_task(work).cancel)
         await directory.wait_ready()
         await publisher.wait_connected()
@@ -81,17 +97,18 @@ async def running(settings: Settings) -> AsyncIterator[Runtime]:
         health = Health(
             lambda: _probes(databases, directory, publisher), required=frozenset({"nats"})
         )
-        yield Runtime(databases, directory, publisher, ingest, health, identity)
+        yield Runtime(databases, directory, publisher, ingest, health, identity, meter, answers)
         health.drain()
         left = await publisher.drain(DRAIN_S)
         if left:
             log.warning("drain_incomplete", unanswered=left)
 
 
-async def _tick(ingest: Ingest) -> NoReturn:
+async def _tick(ingest: Ingest, limits: Limits) -> NoReturn:
     while True:
         await asyncio.sleep(TICK_S)
         ingest.tick(time.monotonic())
+        limits.tick()
 
 
 def _probes(databases: Databases, directory: Directory, publisher: Publisher) -> dict[str, Probe]:

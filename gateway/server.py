@@ -6,6 +6,7 @@ with the parent (`crossdock.process`), and bodies have a deadline (`gateway.body
 """
 
 import multiprocessing
+from contextlib import ExitStack
 from typing import Final
 
 from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
@@ -13,8 +14,11 @@ from granian.http import HTTP1Settings
 from granian.server import Server
 
 from crossdock import process
-from crossdock.config import Settings
+from crossdock.config import GatewaySettings, Settings
+from crossdock.limits.shared import between_processes
 from crossdock.telemetry import logs, multiprocess
+from gateway.addresses import Proxies
+from gateway.cors import Cors
 
 BACKLOG: Final = 4096
 KILL_AFTER_S: Final = 15
@@ -28,14 +32,21 @@ def run(settings: Settings, *, application: str = "gateway.app:from_environment"
     Args:
         settings: those of this process; its children read theirs from the environment.
         application: names what makes the ASGI application; `bench.ingest` compares others.
+
+    Raises:
+        ConfigurationError: an origin or a network in the settings is none.
     """
+    _check(settings.gateway)
     logs.configure(settings.log, "gateway")
     folder = multiprocess.prepare()
     # A forked child of a process with threads is a gamble; a spawned one starts clean.
     multiprocessing.set_start_method("spawn", force=True)
     process.take_turns()
     gateway = settings.gateway
-    try:
+    stack = ExitStack()
+    stack.callback(multiprocess.forget, folder)
+    with stack:
+        stack.enter_context(between_processes(settings.limits))
         multiprocess.serve(gateway.metrics_host, gateway.metrics_port)
         Server(
             application,
@@ -58,5 +69,9 @@ def run(settings: Settings, *, application: str = "gateway.app:from_environment"
             respawn_failed_workers=True,
             workers_kill_timeout=KILL_AFTER_S,
         ).serve()
-    finally:
-        multiprocess.forget(folder)
+
+
+def _check(gateway: GatewaySettings) -> None:
+    """Refuse settings that no child could serve with, once and before any is started."""
+    Cors(gateway.cors_origins)
+    Proxies(gateway.trusted_proxies)

@@ -57,6 +57,10 @@ class SourceSettings(msgspec.Struct, tag="source.v1", frozen=True):
     max_body_bytes: int = 0
     blocked_until: float = 0.0
     """Unix seconds until which the tenant's daily quota is used up; 0 while there is some left."""
+    webhooks_per_minute: int = 0
+    """The source's own limit; 0 where it has none."""
+    tenant_webhooks_per_minute: int = 0
+    """What all sources of its tenant may take together; 0 where that has no limit."""
 
 
 class TenantSettings(msgspec.Struct, tag="tenant.v1", frozen=True):

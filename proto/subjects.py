@@ -19,10 +19,16 @@ OLD_BUCKET: Final = "SOURCES"
 
 _SETTINGS: Final = "SETTINGS_"
 
+ANSWERS_BUCKET: Final = "ANSWERS"
+"""Answers to requests with an idempotency key, sealed, for some minutes."""
+
 INGEST_SUBJECTS: Final = "ingest.*"
 EVENTS_SUBJECTS: Final = "events.>"
 POISON_SUBJECTS: Final = "poison.>"
 POISONED_INGEST: Final = "poison.ingest"
+
+LIMITS_SUBJECTS: Final = "crossdock.limits.*"
+"""What gateways' nodes counted against limits, told on core NATS: nothing keeps it."""
 
 _SAFE: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_:/")
 
@@ -35,6 +41,16 @@ def ingest(shard: int) -> str:
 def persist_consumer(shard: int) -> str:
     """Return the durable pull consumer of INGEST that all workers of a shard share."""
     return f"persist-{shard}"
+
+
+def limits(node: str) -> str:
+    """Return the subject on which one node tells what it counted; `node` is hexadecimal."""
+    return f"crossdock.limits.{node}"
+
+
+def node_of_limits(subject: str) -> str:
+    """Return the node that tells on a subject of `limits`."""
+    return subject.rpartition(".")[2]
 
 
 def settings_bucket(shard: int) -> str:

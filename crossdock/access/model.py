@@ -28,6 +28,8 @@ class Principal(msgspec.Struct, frozen=True):
     """Of a user's token; of an operator's, the support access."""
     roles: tuple[str, ...] = ()
     """Of a user or an operator."""
+    requests_per_minute: int | None = None
+    """A key's own limit, if it has one."""
 
 
 class ApiKey(msgspec.Struct, frozen=True):
@@ -46,6 +48,13 @@ class ApiKey(msgspec.Struct, frozen=True):
     """The user who made it; none where an operator did."""
     rotated_to: UUID | None = None
     """The key that takes its place."""
+    requests_per_minute: int | None = None
+    """Its own limit, where that is below the one that every key has."""
+
+    @property
+    def version(self) -> int:
+        """How often it was changed, and one: it can be rotated, and it can be revoked."""
+        return 1 + (self.rotated_to is not None) + (self.revoked_at is not None)
 
 
 class NewApiKey(msgspec.Struct, frozen=True):
@@ -67,3 +76,4 @@ class StoredKey(msgspec.Struct, frozen=True):
     created_by: UUID | None = None
     creator_roles: tuple[str, ...] | None = None
     """Of the user who made it, by now; `None` where that one is disabled or gone."""
+    requests_per_minute: int | None = None

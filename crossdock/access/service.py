@@ -14,6 +14,7 @@ from crossdock.errors import Conflict, NotFound
 from crossdock.paging import Slice, Window
 from crossdock.tenancy import quotas
 from crossdock.tenancy.rules import PLATFORM
+from crossdock.versions import check
 
 
 class ApiKeys:
@@ -38,6 +39,7 @@ class ApiKeys:
         permissions: frozenset[str],
         held: frozenset[str],
         expires_at: datetime | None = None,
+        requests_per_minute: int | None = None,
         by: Principal | None = None,
         address: str | None = None,
     ) -> NewApiKey:
@@ -49,6 +51,7 @@ class ApiKeys:
             permissions: What it may do.
             held: What its maker may do; nobody grants more.
             expires_at: When it ends by itself, if it does.
+            requests_per_minute: How many requests it may send, where that is fewer than any key.
             by: Its maker; nobody in particular where an operator makes it by hand.
             address: Where the maker is.
 
@@ -70,6 +73,7 @@ class ApiKeys:
                     name=name,
                     permissions=permissions,
                     expires_at=expires_at,
+                    requests_per_minute=requests_per_minute,
                     maker=await _maker(conn, by, permissions),
                 )
                 done = trail.entry(
@@ -84,15 +88,23 @@ class ApiKeys:
         return new
 
     async def rotate(
-        self, by: Principal, key_id: UUID, overlap: timedelta, *, address: str | None = None
+        self,
+        by: Principal,
+        key_id: UUID,
+        overlap: timedelta,
+        versions: frozenset[int] | None = None,
+        *,
+        address: str | None = None,
     ) -> NewApiKey:
         """Make a key in the place of another, which goes on for a while and then ends.
 
-        The new one has the same name, permissions and end; it is the caller's. For as long as the
-        older of the two is accepted the newer can't be rotated, so there are never more than two.
+        The new one has the same name, permissions, limit and end; it is the caller's. For as long
+        as the older of the two is accepted the newer can't be rotated, so there are never more than
+        two.
 
         Raises:
             NotFound: this tenant has no such key.
+            PreconditionFailed: it has another version by now.
             Forbidden: it may do what the caller may not.
             Conflict: it has ended or was rotated, or the one before it is still accepted.
             Invalid: the overlap is out of range.
@@ -106,6 +118,7 @@ class ApiKeys:
             old = await store.get(conn, tenant_id, key_id, lock=True)
             if old is None:
                 raise NotFound
+            check(old.version, versions)
             now = self._clock()
             ends_at = rules.rotated_end(old.expires_at, now, overlap)
             await _check_rotatable(conn, old, now)
@@ -116,6 +129,7 @@ class ApiKeys:
                 name=old.name,
                 permissions=permissions,
                 expires_at=old.expires_at,
+                requests_per_minute=old.requests_per_minute,
                 maker=await _maker(conn, by, permissions),
             )
             await store.replace(conn, tenant_id, key_id, new.key.id, ends_at)
@@ -145,6 +159,7 @@ class ApiKeys:
         self,
         tenant_id: UUID,
         key_id: UUID,
+        versions: frozenset[int] | None = None,
         *,
         by: Principal | None = None,
         address: str | None = None,
@@ -153,11 +168,13 @@ class ApiKeys:
 
         Raises:
             NotFound: this tenant has no such key.
+            PreconditionFailed: it has another version by now.
         """
         async with self._database.tenant(tenant_id) as conn:
             found = await store.get(conn, tenant_id, key_id, lock=True)
             if found is None:
                 raise NotFound
+            check(found.version, versions)
             if found.revoked_at is None:
                 await store.revoke(conn, tenant_id, key_id, self._clock())
                 shown = ids.encode("key", key_id)
@@ -172,6 +189,7 @@ class ApiKeys:
         name: str,
         permissions: frozenset[str],
         expires_at: datetime | None,
+        requests_per_minute: int | None,
         maker: UUID | None,
     ) -> NewApiKey:
         now = self._clock()
@@ -186,6 +204,7 @@ class ApiKeys:
             last_used_at=None,
             revoked_at=None,
             created_by=maker,
+            requests_per_minute=requests_per_minute,
         )
         await store.add(conn, key, text.hash)
         return NewApiKey(key, text.format(self._environment))

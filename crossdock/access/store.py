@@ -30,6 +30,7 @@ _SHOWN = (
     api_keys.c.revoked_at,
     api_keys.c.created_by,
     api_keys.c.rotated_to,
+    api_keys.c.requests_per_minute,
 )
 
 
@@ -45,6 +46,7 @@ async def add(conn: AsyncConnection, key: ApiKey, secret_hash: bytes) -> None:
             created_at=key.created_at,
             expires_at=key.expires_at,
             created_by=key.created_by,
+            requests_per_minute=key.requests_per_minute,
         )
     )
 
@@ -137,6 +139,7 @@ async def for_verification(
             api_keys.c.revoked_at,
             api_keys.c.last_used_at,
             api_keys.c.created_by,
+            api_keys.c.requests_per_minute,
             tenants.c.state,
             users.c.roles.label("creator_roles"),
         )
@@ -163,6 +166,7 @@ async def for_verification(
         tenant_state=row.state,
         created_by=row.created_by,
         creator_roles=None if row.creator_roles is None else tuple(row.creator_roles),
+        requests_per_minute=row.requests_per_minute,
     )
 
 

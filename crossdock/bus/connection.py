@@ -2,12 +2,14 @@
 
 import asyncio
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import structlog
 from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.errors import AuthorizationError
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
@@ -58,10 +60,48 @@ class Bus:
         if not self.is_connected:  # the client ends the wait for an answer that can't come
             raise BrokerUnavailable
 
+    async def publish(self, subject: str, data: bytes) -> None:
+        """Say something to whoever listens right now; nobody keeps it.
+
+        Raises:
+            BrokerUnavailable: it is too large for the broker, or there is no connection.
+        """
+        with as_unavailable():
+            await self.client.publish(subject, data)
+
+    async def subscribe(
+        self, subject: str, hear: Callable[[str, bytes], Awaitable[None]]
+    ) -> "Hearing":
+        """Call `hear` with the subject and the words of everything that is said, one by one.
+
+        What is said while the connection is away is missed; it goes on once it is back.
+
+        Raises:
+            BrokerUnavailable: there is no connection.
+        """
+
+        async def on_message(message: Msg) -> None:
+            await hear(message.subject, message.data)
+
+        with as_unavailable():
+            return Hearing(await self.client.subscribe(subject, cb=on_message))
+
     async def close(self) -> None:
         """Send what is buffered, then disconnect."""
         with as_unavailable():
             await self.client.close()
+
+
+class Hearing:
+    """A subscription on core NATS."""
+
+    def __init__(self, subscription: Subscription) -> None:
+        self._subscription = subscription
+
+    async def end(self) -> None:
+        """Hear no more."""
+        with suppress(NatsError, OSError):  # it ended with its connection
+            await self._subscription.unsubscribe()
 
 
 @contextmanager

@@ -106,6 +106,25 @@ class Bucket:
             allow_msg_ttl=True,
             deny_delete=True,
         )
+        await self._create(config)
+
+    async def ensure_passing(self, *, life_s: float, max_bytes: int, max_value_bytes: int) -> None:
+        """Create the bucket where it is missing, in the broker's memory: what is old makes room."""
+        config = StreamConfig(
+            name=self.stream,
+            subjects=[f"{self.prefix}>"],
+            max_msgs_per_subject=1,
+            max_age=life_s,
+            max_bytes=max_bytes,
+            max_msg_size=max_value_bytes,
+            storage=StorageType.MEMORY,
+            num_replicas=1,
+            discard=DiscardPolicy.OLD,
+            allow_direct=True,
+        )
+        await self._create(config)
+
+    async def _create(self, config: StreamConfig) -> None:
         with as_unavailable():
             try:
                 await _answer(self.js.stream_info(self.stream))
@@ -162,6 +181,11 @@ class Bucket:
                     raise WrongRevisionError from error
                 raise
         return ack.seq
+
+    async def tell(self, key: str, value: bytes) -> None:
+        """Send a value on its way and don't ask whether it arrives."""
+        with as_unavailable():
+            await self.client.publish(self.prefix + key, value)
 
 
 class Watch:

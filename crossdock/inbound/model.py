@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from crossdock.secrets.model import SealedSecret
+from crossdock.tenancy.plans import MAX_RATE
 
 Scheme = Literal[
     "standard",
@@ -37,6 +38,8 @@ Pointer = Annotated[
 Label = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)")]
 """Text for people: no control characters, not empty."""
 
+
+RatePerMinute = Annotated[int, Meta(ge=1, le=MAX_RATE)]
 
 PublicUrl = Annotated[str, Meta(max_length=2048, pattern="^https?://")]
 
@@ -89,6 +92,8 @@ class SourceEdit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     recipe: Recipe = Recipe()
     max_body_bytes: Annotated[int, Meta(ge=1)] | None = None
     """The largest body taken; the gateway's own limit unless given, and never more."""
+    webhooks_per_minute: RatePerMinute | None = None
+    """How many webhooks it takes; no limit of its own unless given."""
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,6 +110,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     token_hash: bytes
     token_sealed: bytes
     max_body_bytes: int
+    webhooks_per_minute: int | None = None
     version: int
     created_at: datetime
     updated_at: datetime

@@ -9,7 +9,8 @@ import structlog
 
 from crossdock.errors import Unavailable
 from crossdock.inbound.sealing import secret_context
-from crossdock.native import RecipeError, Source
+from crossdock.limits.policies import of_source
+from crossdock.native import Limit, RecipeError, Source
 from crossdock.secrets import rules
 from crossdock.secrets.seal import SealBroken, Sealer
 from proto.settings import SourceSettings
@@ -20,12 +21,13 @@ log = structlog.get_logger(__name__)
 class PreparedSource:
     """One version of one source. `native` may be asked for again and again: it is kept."""
 
-    __slots__ = ("_broken", "_native", "_sealer", "_valid_until", "settings")
+    __slots__ = ("_broken", "_limits", "_native", "_sealer", "_valid_until", "settings")
 
     def __init__(self, settings: SourceSettings, sealer: Sealer) -> None:
         self.settings = settings
         self._sealer = sealer
         self._native: Source | None = None
+        self._limits: tuple[Limit, ...] | None = None
         self._valid_until = 0.0
         self._broken = False
 
@@ -39,6 +41,13 @@ class PreparedSource:
         if self._native is not None and time.time() < self._valid_until:
             return self._native
         return self._prepare(time.time())
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """What its webhooks are counted against, once they are verified; kept as well."""
+        if self._limits is None:
+            self._limits = of_source(self.settings)
+        return self._limits
 
     def _prepare(self, now: float) -> Source:
         if self._broken:

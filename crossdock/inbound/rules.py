@@ -67,7 +67,12 @@ def check_version(version: int, allowed: frozenset[int] | None) -> None:
 
 def editable(source: Source) -> SourceEdit:
     """Return the part of a source that its owner can change."""
-    return SourceEdit(name=source.name, recipe=source.recipe, max_body_bytes=source.max_body_bytes)
+    return SourceEdit(
+        name=source.name,
+        recipe=source.recipe,
+        max_body_bytes=source.max_body_bytes,
+        webhooks_per_minute=source.webhooks_per_minute,
+    )
 
 
 def switch(source: Source, state: SourceState) -> bool:

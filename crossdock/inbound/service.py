@@ -76,6 +76,7 @@ class Sources:
                 token.encode(), context=sealing.token_context(tenant_id, source_id)
             ),
             max_body_bytes=rules.check_size(edit.max_body_bytes, self._max_body_bytes),
+            webhooks_per_minute=edit.webhooks_per_minute,
             version=1,
             created_at=now,
             updated_at=now,
@@ -138,6 +139,7 @@ class Sources:
                     name=after.name,
                     recipe=after.recipe,
                     max_body_bytes=rules.check_size(after.max_body_bytes, self._max_body_bytes),
+                    webhooks_per_minute=after.webhooks_per_minute,
                 )
         return self._open(change.source)
 
@@ -153,30 +155,43 @@ class Sources:
         async with self._changing(tenant_id, source_id, versions) as change:
             change.source = replace(change.source, state="deleted", secrets=(), token_sealed=b"")
 
-    async def switch(self, tenant_id: UUID, source_id: UUID, state: SourceState) -> OpenedSource:
+    async def switch(
+        self,
+        tenant_id: UUID,
+        source_id: UUID,
+        state: SourceState,
+        versions: frozenset[int] | None = None,
+    ) -> OpenedSource:
         """Pause a source (its senders get 403) or resume it; to repeat it changes nothing.
 
         Raises:
             NotFound: this tenant has no such source.
+            PreconditionFailed: it has another version by now.
             Conflict: it was disabled by the operator.
         """
-        async with self._changing(tenant_id, source_id, None) as change:
+        async with self._changing(tenant_id, source_id, versions) as change:
             if rules.switch(change.source, state):
                 change.source = replace(change.source, state=state)
         return self._open(change.source)
 
     async def rotate_secret(
-        self, tenant_id: UUID, source_id: UUID, secret: str | None, overlap: timedelta
+        self,
+        tenant_id: UUID,
+        source_id: UUID,
+        secret: str | None,
+        overlap: timedelta,
+        versions: frozenset[int] | None = None,
     ) -> OpenedSource:
         """Make a given or a new secret the current one; the old ones verify for `overlap` more.
 
         Raises:
             NotFound: this tenant has no such source.
+            PreconditionFailed: it has another version by now.
             Invalid: the secret can't be used with the scheme, or the overlap is out of range.
             Conflict: the scheme has no secrets, or there would be too many.
         """
         now = self._clock().timestamp()
-        async with self._changing(tenant_id, source_id, None) as change:
+        async with self._changing(tenant_id, source_id, versions) as change:
             source = change.source
             made = _generate(source.scheme) if secret is None else None
             chosen = secret or made
@@ -188,15 +203,22 @@ class Sources:
             change.source = replace(source, secrets=secrets)
         return replace(self._open(change.source), new_secret=made)
 
-    async def revoke_secret(self, tenant_id: UUID, source_id: UUID, secret_id: str) -> None:
+    async def revoke_secret(
+        self,
+        tenant_id: UUID,
+        source_id: UUID,
+        secret_id: str,
+        versions: frozenset[int] | None = None,
+    ) -> None:
         """End one of the overlapping secrets at once.
 
         Raises:
             NotFound: this tenant has no such source, or it no such live secret.
+            PreconditionFailed: it has another version by now.
             Conflict: it is the current secret.
         """
         now = self._clock().timestamp()
-        async with self._changing(tenant_id, source_id, None) as change:
+        async with self._changing(tenant_id, source_id, versions) as change:
             secrets = rotation.revoke(change.source.secrets, secret_id, now=now)
             change.source = replace(change.source, secrets=secrets)
 

@@ -9,6 +9,7 @@ import msgspec
 from crossdock.access.roles.model import Definition
 from crossdock.access.roles.rules import resolve
 from crossdock.secrets.model import decode
+from crossdock.tenancy.plans import rate
 from proto.settings import (
     FOREVER,
     SESSION,
@@ -121,6 +122,11 @@ def _source(row: Row) -> SourceSettings:
         secrets=decode(row["secrets"]),
         max_body_bytes=row["max_body_bytes"],
         blocked_until=row["blocked_until"],
+        webhooks_per_minute=row["webhooks_per_minute"] or 0,
+        tenant_webhooks_per_minute=rate(
+            row["plan"], _quotas.decode(row["quotas"]), "webhooks_per_minute"
+        )
+        or 0,
     )
 
 

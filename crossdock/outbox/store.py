@@ -39,7 +39,8 @@ _SOURCES: Final = """
     SELECT s.tenant_id, s.id, s.token_hash, s.version + t.version AS version, t.shard,
         t.state AS tenant_state, s.state AS source_state, s.max_body_bytes,
         s.recipe::text AS recipe, s.secrets::text AS secrets,
-        coalesce(extract(epoch FROM t.blocked_until), 0)::float8 AS blocked_until
+        coalesce(extract(epoch FROM t.blocked_until), 0)::float8 AS blocked_until,
+        s.webhooks_per_minute, t.plan, t.quotas::text AS quotas
     FROM crossdock.sources AS s JOIN crossdock.tenants AS t ON t.id = s.tenant_id
 """
 

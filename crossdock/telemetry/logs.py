@@ -22,6 +22,8 @@ _SECRET_NAME: Final = re.compile(
 )
 _SECRET_TEXT: Final = re.compile(r"\b(whsec_|whsk_|cd[a-z]_[a-z]+_|eyJ)[A-Za-z0-9+/=._-]+")
 """Secrets of webhooks; keys and tokens of ours, whatever for; JSON Web Tokens."""
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""What a terminal obeys, ends a line, or turns the direction of reading."""
 
 
 def configure(settings: LogSettings, service: str) -> None:
@@ -97,7 +99,8 @@ def _renderers(settings: LogSettings) -> list[Processor]:
     if settings.format == "console":
         formatter = structlog.dev.RichTracebackFormatter(show_locals=False)
         colors = sys.stderr.isatty()
-        return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=formatter)]
+        renderer = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=formatter)
+        return [_escape, renderer]
     transformer = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     return [
         structlog.processors.ExceptionRenderer(transformer),
@@ -105,5 +108,15 @@ def _renderers(settings: LogSettings) -> list[Processor]:
     ]
 
 
+def _escape(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Show control characters, which may be anybody's, as what they are."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = _CONTROL.sub(lambda found: ascii(found[0])[1:-1], value)
+    return event
+
+
 def _to_json(event: EventDict, **_options: Any) -> str:
-    return msgspec.json.encode(event, enc_hook=repr).decode()
+    # JSON lets some control characters stand as they are.
+    text = msgspec.json.encode(event, enc_hook=repr).decode()
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -96,6 +96,12 @@ SETTINGS_FALLBACKS: Final = Counter(
     "crossdock_settings_fallbacks", "Reads of settings from PostgreSQL while the watch was away."
 )
 
+IDEMPOTENT_REQUESTS: Final = Counter(
+    "crossdock_idempotent_requests",
+    "Requests with an idempotency key, by what became of them.",
+    ["outcome"],
+)
+
 DATABASE_CONNECTIONS: Final = Gauge(
     "crossdock_database_connections",
     "Connections that tenants' work holds, by pool: a shard's number, or all dedicated ones.",
@@ -118,6 +124,28 @@ DATABASE_REFUSED: Final = Counter(
     "crossdock_database_refused",
     "Tenants' work refused because none of its connections came free, by tier.",
     ["tier"],
+)
+
+LIMITS_DECISIONS: Final = Counter(
+    "crossdock_limits_decisions",
+    "Requests and webhooks that were counted against a policy, by verdict.",
+    ["policy", "verdict"],
+)
+LIMITS_OPEN: Final = Counter(
+    "crossdock_limits_open",
+    "Times that a limit could not be held, and was not: `table` is a table that could not be"
+    " opened, `crowded` a full one, `unknown-tenant` a tenant that is not known yet.",
+    ["reason"],
+)
+LIMITS_NODES: Final = Gauge(
+    "crossdock_limits_nodes",
+    "Machines that count against the same limits, this one included.",
+    multiprocess_mode="livemax",
+)
+LIMITS_EXCHANGE_AGE_SECONDS: Final = Gauge(
+    "crossdock_limits_exchange_age_seconds",
+    "Since this machine told others what it counted, as far as it was heard.",
+    multiprocess_mode="livemax",
 )
 
 MAILS: Final = Counter("crossdock_mails", "Attempts to send a letter, by outcome.", ["outcome"])

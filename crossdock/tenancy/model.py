@@ -12,7 +12,9 @@ Tier = Literal["shared", "dedicated"]
 Plan = Literal["free", "standard", "business", "unlimited"]
 Made = Literal["sources", "destinations", "users", "api_keys", "connections", "concurrent_jobs"]
 """What is counted where it is made, without a race past the limit."""
-Quota = Made | Literal["stored_events", "events_per_day", "bytes_per_day", "requests_per_minute"]
+Rate = Literal["requests_per_minute", "webhooks_per_minute"]
+"""What is limited as it comes; see `crossdock.limits`."""
+Quota = Made | Rate | Literal["stored_events", "events_per_day", "bytes_per_day"]
 """All that a plan limits."""
 
 

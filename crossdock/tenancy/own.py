@@ -15,6 +15,7 @@ from crossdock.tenancy.model import Tenant, Usage
 from crossdock.tenancy.quotas import service as quotas
 from crossdock.tenancy.quotas import store as counters
 from crossdock.tenancy.rules import RETENTION_DAYS
+from crossdock.versions import check
 
 
 class OwnTenant:
@@ -41,20 +42,38 @@ class OwnTenant:
             return _there(await store.own(conn, tenant_id))
 
     async def rename(
-        self, tenant_id: UUID, name: str, *, by: Principal, address: str | None = None
+        self,
+        tenant_id: UUID,
+        name: str | None,
+        versions: frozenset[int] | None = None,
+        *,
+        by: Principal,
+        address: str | None = None,
     ) -> Tenant:
         """Give the tenant another name; its slug stays.
 
         Lists find the name in the control database while the tenant's shard is away. It is written
         there last: should that fail, to say it again mends it.
 
+        Args:
+            tenant_id: Which.
+            name: The name, or `None` to leave it.
+            versions: Those of which one must be current, or `None` for any.
+            by: Who asks.
+            address: Where they are.
+
         Raises:
             Invalid: the name is not fit to be one.
+            PreconditionFailed: it has another name by now.
             NotFound: it is not there.
         """
-        rules.check_name(name)
+        if name is not None:
+            rules.check_name(name)
         async with self._database.tenant(tenant_id) as conn:
-            found = _there(await store.own(conn, tenant_id))
+            found = _there(await store.own(conn, tenant_id, lock=True))
+            check(rules.own_version(found), versions)
+            if name is None:
+                return found
             if found.name != name:
                 await store.rename(conn, tenant_id, name)
                 entry = Entry(

@@ -11,11 +11,15 @@ from typing import Annotated, Any, Final, get_args
 import msgspec
 
 from crossdock.errors import Invalid, QuotaReached, Violation
-from crossdock.tenancy.model import Day, Plan, Quota, Share
+from crossdock.tenancy.model import Day, Plan, Quota, Rate, Share
 from crossdock.validation import convert, pointer
 
 MAX_LIMIT: Final = 10**15
 """Beyond what anybody counts to, and exact in every JSON reader."""
+
+RATES: Final[tuple[Rate, ...]] = get_args(Rate)
+MAX_RATE: Final = 60_000_000
+"""Of requests or webhooks a minute. The least is one: who may have none is suspended."""
 
 LEVELS: Final = (100, 80)
 """Percent of a limit at which a tenant is told, the highest first."""
@@ -34,6 +38,7 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
     events_per_day: int | None = None
     bytes_per_day: int | None = None
     requests_per_minute: int | None = None
+    webhooks_per_minute: int | None = None
     concurrent_jobs: int | None = None
 
 
@@ -51,6 +56,7 @@ PLANS: Final[Mapping[Plan, Limits]] = {
             events_per_day=10_000,
             bytes_per_day=_GIB // 4,
             requests_per_minute=300,
+            webhooks_per_minute=600,
             concurrent_jobs=1,
         )
     ),
@@ -65,6 +71,7 @@ PLANS: Final[Mapping[Plan, Limits]] = {
             events_per_day=5_000_000,
             bytes_per_day=50 * _GIB,
             requests_per_minute=6_000,
+            webhooks_per_minute=60_000,
             concurrent_jobs=10,
         )
     ),
@@ -79,6 +86,7 @@ PLANS: Final[Mapping[Plan, Limits]] = {
             events_per_day=50_000_000,
             bytes_per_day=500 * _GIB,
             requests_per_minute=60_000,
+            webhooks_per_minute=600_000,
             concurrent_jobs=50,
         )
     ),
@@ -99,6 +107,7 @@ WORDS: Final[Mapping[str, str]] = {
     "events_per_day": "events a day",
     "bytes_per_day": "bytes a day",
     "requests_per_minute": "requests a minute",
+    "webhooks_per_minute": "webhooks a minute",
 }
 _MEND: Final[Mapping[str, str]] = {
     "users": "Remove a user or an invitation",
@@ -118,6 +127,14 @@ def limits_of(plan: str, quotas: Mapping[str, int]) -> Limits:
     return {**PLANS.get(plan, PLANS["free"]), **quotas}  # type: ignore[call-overload]
 
 
+def rate(plan: str, quotas: Mapping[str, int], name: Rate) -> int | None:
+    """Return how many requests or webhooks a minute a tenant may send; `None` is any number."""
+    found = quotas.get(name)
+    if found is None:
+        found = PLANS.get(plan, PLANS["free"])[name]  # type: ignore[call-overload]
+    return None if found is None else min(max(found, 1), MAX_RATE)
+
+
 def changed(quotas: Mapping[str, int], patch: Mapping[str, Any]) -> dict[str, int]:
     """Merge changes (RFC 7396) into a tenant's own limits; `None` gives back the plan's.
 
@@ -130,6 +147,9 @@ def changed(quotas: Mapping[str, int], patch: Mapping[str, Any]) -> dict[str, in
     given = convert(
         {name: limit for name, limit in patch.items() if limit is not None}, dict[str, _Override]
     )
+    if bad := [name for name in RATES if name in given and not 1 <= given[name] <= MAX_RATE]:
+        what = f"A rate is 1 to {MAX_RATE}."
+        raise Invalid(None, *(Violation(pointer("quotas", name), what) for name in bad))
     kept = {name: limit for name, limit in quotas.items() if name not in patch}
     return {name: (kept | given)[name] for name in QUOTAS if name in kept or name in given}
 

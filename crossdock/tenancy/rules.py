@@ -9,6 +9,7 @@ from uuid import UUID
 from crossdock.db import control
 from crossdock.errors import Conflict, Invalid, Violation
 from crossdock.tenancy.model import Tenant, TenantState
+from crossdock.versions import edition
 
 PLATFORM: Final = control.PLATFORM
 """The tenant whose users are the operators. It is no customer, and nothing ends it."""
@@ -116,6 +117,19 @@ def switch(tenant: Tenant, state: TenantState) -> bool:
     if tenant.state not in _SWITCHES.get(state, ()):
         raise Conflict(f"{tenant.slug} is {tenant.state}; it can't become {state}.")
     return True
+
+
+def own_version(tenant: Tenant) -> int:
+    """Return a number for what a tenant's own people can change of it.
+
+    Not its `version`: that one counts what gateways must know, such as a day's quota that ran out.
+    """
+    return edition(tenant.name)
+
+
+def operators_version(tenant: Tenant) -> int:
+    """Return a number for what operators can change of a tenant."""
+    return edition(tenant.plan, tenant.quotas, tenant.state, tenant.reason, tenant.terminate_at)
 
 
 def check_ordinary(tenant_id: UUID) -> None:

@@ -28,6 +28,7 @@ from crossdock.tenancy.model import (
 from crossdock.tenancy.quotas import service as quotas
 from crossdock.tenancy.quotas import store as counters
 from crossdock.tenancy.rules import RETENTION_DAYS
+from crossdock.versions import check
 
 _ALL: Final = 200
 
@@ -139,31 +140,43 @@ class Tenants:
         async with self._database.operator(place.tenant_id) as conn:
             return _there(await store.get(conn, place.tenant_id), reference)
 
-    async def suspend(self, reference: str, *, reason: str, by: By | None = None) -> Tenant:
+    async def suspend(
+        self,
+        reference: str,
+        versions: frozenset[int] | None = None,
+        *,
+        reason: str,
+        by: By | None = None,
+    ) -> Tenant:
         """Refuse a tenant's webhooks and writes, and end its people's access tokens.
 
         Raises:
             NotFound: there is no such tenant.
+            PreconditionFailed: operators have changed it by now.
             Conflict: it is on its way out, or the platform itself.
             Invalid: the reason says nothing.
         """
         rules.check_reason(reason)
-        return await self._switch(reference, "suspended", "suspend", by, reason=reason)
+        return await self._switch(reference, "suspended", "suspend", by, versions, reason=reason)
 
-    async def resume(self, reference: str, *, by: By | None = None) -> Tenant:
+    async def resume(
+        self, reference: str, versions: frozenset[int] | None = None, *, by: By | None = None
+    ) -> Tenant:
         """Take a tenant's webhooks and writes again; its people sign in anew, or refresh.
 
         One that is terminating is kept, as long as its data is there.
 
         Raises:
             NotFound: there is no such tenant.
+            PreconditionFailed: operators have changed it by now.
             Conflict: there is nothing to resume, or its data is gone.
         """
-        return await self._switch(reference, "active", "resume", by)
+        return await self._switch(reference, "active", "resume", by, versions)
 
     async def terminate(
         self,
         reference: str,
+        versions: frozenset[int] | None = None,
         *,
         reason: str,
         grace_days: int = rules.GRACE_DAYS,
@@ -175,13 +188,14 @@ class Tenants:
 
         Raises:
             NotFound: there is no such tenant.
+            PreconditionFailed: operators have changed it by now.
             Conflict: it has ended, or is the platform itself.
             Invalid: the reason says nothing, or the grace is too long.
         """
         rules.check_reason(reason)
         ends = rules.end_of_grace(self._clock(), grace_days)
         return await self._switch(
-            reference, "terminating", "terminate", by, reason=reason, terminate_at=ends
+            reference, "terminating", "terminate", by, versions, reason=reason, terminate_at=ends
         )
 
     async def switch(self, reference: str, state: TenantState) -> Tenant:
@@ -193,6 +207,7 @@ class Tenants:
     async def set_quota(
         self,
         reference: str,
+        versions: frozenset[int] | None = None,
         *,
         plan: str | None = None,
         quotas: dict[str, Any] | None = None,
@@ -204,6 +219,7 @@ class Tenants:
 
         Raises:
             NotFound: there is no such tenant.
+            PreconditionFailed: operators have changed it by now.
             Invalid: there is no such plan or quota, or the limit is none.
             Conflict: it is the platform's own.
         """
@@ -213,6 +229,7 @@ class Tenants:
         today = now.astimezone(UTC).date()
         async with self._database.operator(place.tenant_id) as conn:
             before = _there(await store.lock(conn, place.tenant_id), reference)
+            check(rules.operators_version(before), versions)
             chosen: Plan = before.plan if plan is None else plans.check_plan(plan)
             own = plans.changed(before.quotas, quotas or {})
             day = await counters.day_raw(conn, before.id, today, today - self._retention)
@@ -248,6 +265,7 @@ class Tenants:
         state: TenantState,
         verb: str,
         by: By | None,
+        versions: frozenset[int] | None,
         *,
         reason: str | None = None,
         terminate_at: datetime | None = None,
@@ -256,6 +274,7 @@ class Tenants:
         place = await self._place(reference)
         async with self._database.operator(place.tenant_id) as conn:
             found = _there(await store.lock(conn, place.tenant_id), reference)
+            check(rules.operators_version(found), versions)
             if not rules.switch(found, state):
                 if state == "active":
                     raise Conflict(f"{found.slug} is active.")

@@ -28,10 +28,11 @@ _PLACES: Final = ", ".join(f"p.{name}" for name in Placement.__struct_fields__)
 _PLACE: Final = f"SELECT {_PLACES} FROM crossdock.placements AS p"
 
 
-async def own(conn: AsyncConnection, tenant_id: UUID) -> Tenant | None:
-    """Return the tenant that was entered."""
+async def own(conn: AsyncConnection, tenant_id: UUID, *, lock: bool = False) -> Tenant | None:
+    """Return the tenant that was entered, on demand held against other writers."""
     columns = [tenants.c[name] for name in _COLUMNS]
-    row = await conn.execute(select(*columns).where(tenants.c.id == tenant_id))
+    query = select(*columns).where(tenants.c.id == tenant_id)
+    row = await conn.execute(query.with_for_update() if lock else query)
     found = row.mappings().one_or_none()
     return None if found is None else Tenant(**found)
 

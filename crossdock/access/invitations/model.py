@@ -23,6 +23,11 @@ class Invitation(msgspec.Struct, frozen=True, kw_only=True):
     accepted_at: datetime | None = None
     revoked_at: datetime | None = None
 
+    @property
+    def version(self) -> int:
+        """How often it was changed, and one: it can be accepted, or be taken back."""
+        return 1 + (self.accepted_at is not None) + (self.revoked_at is not None)
+
 
 class Joined(msgspec.Struct, frozen=True):
     """Somebody who has just become a user."""

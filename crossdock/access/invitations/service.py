@@ -25,6 +25,7 @@ from crossdock.mail.service import Postbox
 from crossdock.paging import Slice, Window
 from crossdock.tenancy import quotas
 from crossdock.tenancy import store as tenancy
+from crossdock.versions import check
 
 
 class Invitations:
@@ -126,19 +127,38 @@ class Invitations:
         async with self._database.tenant(tenant_id) as conn:
             return Slice.cut(await store.page(conn, tenant_id, window), window)
 
+    async def get(self, tenant_id: UUID, invitation_id: UUID) -> Invitation:
+        """Return one invitation.
+
+        Raises:
+            NotFound: this tenant has no such invitation.
+        """
+        async with self._database.tenant(tenant_id) as conn:
+            found = await store.get(conn, tenant_id, invitation_id)
+        if found is None:
+            raise NotFound
+        return found
+
     async def revoke(
-        self, by: Principal, invitation_id: UUID, *, address: str | None = None
+        self,
+        by: Principal,
+        invitation_id: UUID,
+        versions: frozenset[int] | None = None,
+        *,
+        address: str | None = None,
     ) -> None:
         """Take an invitation back. To repeat it, or to do it too late, changes nothing.
 
         Raises:
             NotFound: this tenant has no such invitation.
+            PreconditionFailed: it has another version by now.
         """
         async with self._database.tenant(by.tenant_id) as conn:
             found = await store.lock(conn, by.tenant_id, invitation_id)
             if found is None:
                 raise NotFound
             invitation, _ = found
+            check(invitation.version, versions)
             if invitation.accepted_at is None and invitation.revoked_at is None:
                 await store.revoke(conn, by.tenant_id, invitation_id, self._clock())
                 target = ids.encode("inv", invitation_id)

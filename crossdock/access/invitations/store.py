@@ -58,6 +58,15 @@ async def page(conn: AsyncConnection, tenant_id: UUID, window: Window) -> Sequen
     return [_invitation(row) for row in rows.mappings()]
 
 
+async def get(conn: AsyncConnection, tenant_id: UUID, invitation_id: UUID) -> Invitation | None:
+    """Return one invitation."""
+    query = select(*_SHOWN).where(
+        invitations.c.tenant_id == tenant_id, invitations.c.id == invitation_id
+    )
+    row = (await conn.execute(query)).mappings().one_or_none()
+    return None if row is None else _invitation(row)
+
+
 async def lock(
     conn: AsyncConnection, tenant_id: UUID, invitation_id: UUID
 ) -> tuple[Invitation, bytes] | None:

@@ -22,6 +22,11 @@ class SupportAccess(msgspec.Struct, frozen=True, kw_only=True):
     ended_by: str | None = None
     """The id of that one, as on the wire."""
 
+    @property
+    def version(self) -> int:
+        """Two, once it was ended before its time; else one."""
+        return 1 + (self.ended_at is not None)
+
 
 class SupportToken(msgspec.Struct, frozen=True):
     """A support access, and what opens it for some minutes."""

@@ -29,6 +29,7 @@ from crossdock.paging import Slice, Window
 from crossdock.tenancy import store as tenancy
 from crossdock.tenancy.model import Tenant
 from crossdock.tenancy.rules import PLATFORM, check_ordinary, check_reason
+from crossdock.versions import check
 
 ROLES: Final = (SUPPORT,)
 OPEN: Final = "support:open"
@@ -226,17 +227,26 @@ class SupportAccesses:
             raise NotFound
         return found
 
-    async def end(self, by: Principal, support_id: UUID, *, address: str | None = None) -> None:
+    async def end(
+        self,
+        by: Principal,
+        support_id: UUID,
+        versions: frozenset[int] | None = None,
+        *,
+        address: str | None = None,
+    ) -> None:
         """End an access before its time, within a second. To repeat it changes nothing.
 
         Raises:
             NotFound: there was no such access to this tenant.
+            PreconditionFailed: it has another version by now.
         """
         tenant_id = by.tenant_id
         async with self._database.tenant(tenant_id) as conn:
             access = await store.get(conn, tenant_id, support_id, lock=True)
             if access is None:
                 raise NotFound
+            check(access.version, versions)
             now = self._clock()
             if rules.is_open(access, now):
                 await store.end_own(conn, access, _wire(by.actor), now)

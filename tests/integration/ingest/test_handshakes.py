@@ -111,5 +111,6 @@ async def test_get_is_for_handshakes_alone(http: httpx.AsyncClient, sources: Sou
     unknown = await http.get("/in/who", params={"challenge": "x"})
 
     assert answer.status_code == 405
-    assert answer.headers["allow"] == "GET, POST"
+    assert answer.headers["allow"] == "POST"
+    assert (await http.put(f"/in/{source.token}")).headers["allow"] == "GET, POST"
     assert unknown.status_code == 404

@@ -87,6 +87,8 @@ async def test_a_source_that_is_not_open(
 
     assert answer.status_code == 403
     assert answer.json()["type"] == problem
+    assert answer.json()["instance"] == "/in/***"
+    assert source.token not in answer.text
     assert not await events(bus)
 
 
@@ -138,6 +140,24 @@ async def test_settings_that_cannot_be_used_are_our_fault(
 
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) >= 1
+
+
+async def test_what_nobody_foresaw_is_an_answer_too(
+    http: httpx.AsyncClient, sources: Sources, stripe: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def get(token: str) -> None:
+        raise RuntimeError(token)
+
+    monkeypatch.setattr(sources, "get", get)
+
+    answer = await http.post(f"/in/{stripe.token}", content=BODY, headers=signed(stripe))
+
+    assert answer.status_code == 500
+    assert set(answer.json()) == {"type", "title", "status", "instance"}
+    assert answer.json()["instance"].startswith("urn:uuid:")
+    assert stripe.token not in answer.text
+    assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert answer.headers["strict-transport-security"].startswith("max-age=")
 
 
 async def test_an_unknown_source_while_nobody_can_say(
