@@ -10,9 +10,6 @@ from typing import Final, cast
 from crossdock.errors import Malformed, TimedOut, TooLarge
 from gateway.asgi import Receive
 
-UNKNOWN: Final = -1
-"""The length of a body whose sender names none."""
-
 
 class Bodies:
     """The bodies that are being read right now.
@@ -34,7 +31,7 @@ class Bodies:
 
         Args:
             receive: ASGI's.
-            length: what the request says it is, or `UNKNOWN`.
+            length: what the request says it is, or `gateway.unread.UNKNOWN`.
             limit: the most bytes it may have.
 
         Raises:
