@@ -6,6 +6,7 @@
     ├── TenantMismatch            a fault of ours: work for one tenant reached for another's rows
     ├── Refused                   the caller can mend it; carries status and problem type
     │   ├── Malformed             400
+    │   │   └── KeyMissing        400, an idempotency key is asked for here
     │   ├── Unauthenticated       401
     │   │   ├── InvalidToken          a credential was sent, and it is no good (RFC 6750)
     │   │   └── SecondFactorRequired  the password was right, a code is wanted too
@@ -14,12 +15,17 @@
     │   │   ├── SignupClosed      403, operators make the tenants here
     │   │   └── TenantSuspended   403, a tenant that is not active wanted to change something
     │   ├── NotFound              404, also for what belongs to another tenant
+    │   │   └── NotAnId           404, no id of the kind that is wanted, so an id of nothing
     │   ├── TimedOut              408, the request's body did not come in time
     │   ├── Conflict              409
+    │   │   ├── InProgress        409, the same idempotency key is at work
+    │   │   └── OutcomeUnknown    409, what the key was used for was cut off
     │   ├── PreconditionFailed    412
     │   ├── TooLarge              413
     │   ├── UnsupportedMediaType  415
     │   ├── Invalid               422, with JSON pointers
+    │   ├── PreconditionRequired  428, If-Match is demanded here
+    │   ├── KeyReused             422, the idempotency key is another request's
     │   └── TooManyRequests       429, with the seconds to wait
     └── Unavailable               503: a dependency is away; the caller may retry after some seconds
         ├── BrokerUnavailable
@@ -59,7 +65,8 @@ class Violation(msgspec.Struct, frozen=True):
     """One broken rule of a request: where, and which."""
 
     pointer: str
-    """RFC 6901 JSON pointer into the body, or `?name` for a query parameter."""
+    """RFC 6901 JSON pointer into the body; else `?name` of a query parameter, `{name}` of a part of
+    the path, or `Name:` of a header."""
     detail: str
 
 
@@ -68,7 +75,11 @@ class Refused(CrossdockError):
 
     status: ClassVar[int] = 400
     problem: ClassVar[str] = "refused"
-    """Last segment of the problem's `type`; stable, documented."""
+    """Last segment of the problem's `type`; stable, in the registry (`gateway.problem_types`)."""
+
+    def __init__(self, message: str | None = None, *violations: Violation) -> None:
+        super().__init__(message)
+        self.violations = violations
 
 
 class Malformed(Refused):
@@ -127,6 +138,15 @@ class NotFound(Refused):
     problem = "not-found"
 
 
+class NotAnId(NotFound):
+    """There is no such thing here."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self.text = text
+
+
 class TimedOut(Refused):
     """The request took too long to arrive."""
 
@@ -139,6 +159,19 @@ class Conflict(Refused):
 
     status = 409
     problem = "conflict"
+
+
+class InProgress(Conflict):
+    """A request with this idempotency key is still running; come again for its answer."""
+
+    problem = "idempotency-in-progress"
+    retry_after_s: ClassVar[float] = 1.0
+
+
+class OutcomeUnknown(Conflict):
+    """A request with this key was cut off half-way; look whether it had its effect."""
+
+    problem = "outcome-unknown"
 
 
 class PreconditionFailed(Refused):
@@ -168,9 +201,18 @@ class Invalid(Refused):
     status = 422
     problem = "invalid"
 
-    def __init__(self, message: str | None = None, *violations: Violation) -> None:
-        super().__init__(message)
-        self.violations = violations
+
+class KeyReused(Refused):
+    """This idempotency key was used for another request."""
+
+    status = 422
+    problem = "idempotency-key-reused"
+
+
+class KeyMissing(Malformed):
+    """This needs an Idempotency-Key, so that it never happens twice."""
+
+    problem = "idempotency-key-missing"
 
 
 class TooManyRequests(Refused):
@@ -179,9 +221,17 @@ class TooManyRequests(Refused):
     status = 429
     problem = "quota-exceeded"
 
-    def __init__(self, message: str | None = None, *, retry_after_s: float = 1.0) -> None:
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        retry_after_s: float = 1.0,
+        policies: tuple[str, ...] = (),
+    ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.policies = policies
+        """The rate limits that were reached, by name; none where tries were counted."""
 
 
 class Unavailable(CrossdockError):

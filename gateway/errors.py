@@ -23,7 +23,7 @@ from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from crossdock import errors, ids
 from crossdock.errors import Violation
 from gateway import problems
-from gateway.parameters import name_on_the_wire
+from gateway.parameters import pointer_of
 
 _log: Final = structlog.get_logger(__name__)
 
@@ -48,26 +48,37 @@ def _refused(request: AnyRequest, error: Any) -> Answer:
     if isinstance(error, errors.Unauthenticated):
         is_bad = isinstance(error, errors.InvalidToken)
         headers["WWW-Authenticate"] = BAD_TOKEN if is_bad else CHALLENGE
-    if isinstance(error, errors.TooManyRequests):
+    if isinstance(error, errors.TooManyRequests | errors.InProgress):
         headers["Retry-After"] = _seconds(error.retry_after_s)
-    violations = error.violations if isinstance(error, errors.Invalid) else ()
     return _answer(
         problems.problem(
             error.status,
             error.problem,
             str(error),
-            instance=request.scope["path"],
-            errors=violations,
+            instance=problems.instance_of(request.scope["path"]),
+            errors=error.violations,
+            policies=error.policies if isinstance(error, errors.TooManyRequests) else (),
         ),
         headers,
     )
+
+
+def _not_an_id(request: AnyRequest, error: Any) -> Answer:
+    """Name the part of the path that can't be an id; ids elsewhere are checked where they are."""
+    found = [
+        Violation(f"{{{name}}}", f"This is not an id `{error.kind}_…`.")
+        for name, value in request.path_params.items()
+        if value == error.text
+    ]
+    return _refused(request, errors.NotFound(None, *found))
 
 
 def _unavailable(request: AnyRequest, error: Any) -> Answer:
     _log.warning("request_unavailable", path=request.scope["path"], reason=str(error))
     # The class's own words: the message may name hosts, roles and statements.
     detail = (type(error).__doc__ or "").strip()
-    problem = problems.problem(503, error.problem, detail, instance=request.scope["path"])
+    instance = problems.instance_of(request.scope["path"])
+    problem = problems.problem(503, error.problem, detail, instance=instance)
     return _answer(problem, {"Retry-After": _seconds(error.retry_after_s)})
 
 
@@ -76,17 +87,21 @@ def _invalid_parameters(request: AnyRequest, error: Any) -> Answer:
     found = [_parameter(request, item) for item in error.extra or ()]
     if any(violation is None for violation in found):
         return _refused(request, errors.Malformed("A JSON body is required."))
-    if not found:
+    violations = [violation for violation in found if violation is not None]
+    if not violations:
         return _refused(request, errors.Malformed(error.detail))
-    return _refused(request, errors.Invalid(None, *(item for item in found if item is not None)))
+    if any(violation.pointer.startswith("{") for violation in violations):
+        return _refused(request, errors.NotFound(None, *violations))
+    if all(violation.pointer.endswith(":") for violation in violations):
+        return _refused(request, errors.Malformed(None, *violations))
+    return _refused(request, errors.Invalid(None, *violations))
 
 
 def _parameter(request: AnyRequest, item: dict[str, Any]) -> Violation | None:
     key = item.get("key", "")
     if key == "data" or item.get("source") == "body":
         return None
-    name = name_on_the_wire(request.route_handler, key)
-    return Violation(f"?{name}", f"{item['message']}.")
+    return Violation(pointer_of(request.route_handler, key), f"{item['message']}.")
 
 
 def _method_not_allowed(request: AnyRequest, error: Any) -> Answer:
@@ -95,18 +110,17 @@ def _method_not_allowed(request: AnyRequest, error: Any) -> Answer:
         405,
         "method-not-allowed",
         f"This takes {', '.join(allowed)}.",
-        instance=request.scope["path"],
+        instance=problems.instance_of(request.scope["path"]),
     )
     return _answer(problem, {"Allow": ", ".join(allowed)})
 
 
 def _from_litestar(request: AnyRequest, error: Any) -> Answer:
+    """Answer for what Litestar refuses by itself; of what it says besides, all is malformed."""
     if error.status_code >= 500:  # noqa: PLR2004 - as HTTP counts
         return _unexpected(request, error)
-    name = {401: "unauthenticated", 403: "forbidden"}.get(error.status_code, "malformed")
-    return _answer(
-        problems.problem(error.status_code, name, error.detail, instance=request.scope["path"]), {}
-    )
+    kind = _BY_STATUS.get(error.status_code, errors.Malformed)
+    return _refused(request, kind(error.detail))
 
 
 def _unexpected(request: AnyRequest, error: Exception) -> Answer:
@@ -134,7 +148,15 @@ def _seconds(wait: float) -> str:
     return str(max(1, math.ceil(wait)))
 
 
+_BY_STATUS: Final[dict[int, type[errors.Refused]]] = {
+    401: errors.Unauthenticated,
+    403: errors.Forbidden,
+    404: errors.NotFound,
+    413: errors.TooLarge,
+    415: errors.UnsupportedMediaType,
+}
 _TABLE: Final[tuple[tuple[type[Exception], Callable[[AnyRequest, Any], Answer]], ...]] = (
+    (errors.NotAnId, _not_an_id),
     (errors.Refused, _refused),
     (errors.Unavailable, _unavailable),
     (ValidationException, _invalid_parameters),

@@ -8,11 +8,19 @@ from uuid import UUID
 import msgspec
 from litestar import Request
 from litestar.datastructures import State
-from litestar.exceptions import InternalServerException
+from litestar.exceptions import ClientException, InternalServerException
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from crossdock import paging, validation
 from crossdock.access.model import Principal
-from crossdock.errors import Invalid, Malformed, TimedOut, UnsupportedMediaType, Violation
+from crossdock.errors import (
+    Invalid,
+    Malformed,
+    TimedOut,
+    TooLarge,
+    UnsupportedMediaType,
+    Violation,
+)
 from crossdock.identity.origin import Origin
 from gateway.addresses import Proxies
 
@@ -21,6 +29,10 @@ MAX_BODY_BYTES: Final = 256 * 1024
 
 JSON: Final = "application/json"
 MERGE_PATCH: Final = "application/merge-patch+json"
+
+_FLOAT: Final = "got `float`"
+"""How msgspec says that it wanted an integer."""
+_EXACT: Final = 2.0**53
 
 Row = TypeVar("Row", bound=paging.Identified)
 T = TypeVar("T")
@@ -50,7 +62,8 @@ class ApiRequest(Request[None, Principal, State]):
 
         Raises:
             TimedOut: it did not arrive in time.
-            Malformed: the sender went away in the middle of it.
+            TooLarge: it is larger than is taken.
+            Malformed: the sender went away in the middle of it, or gives no length that is one.
         """
         try:
             async with asyncio.timeout(self.app.state.body_timeout_s):
@@ -59,6 +72,11 @@ class ApiRequest(Request[None, Principal, State]):
             raise TimedOut from error
         except InternalServerException as error:  # this is how Litestar tells of a disconnect
             raise Malformed("The body ended before it was complete.") from error
+        except RequestEntityTooLarge as error:
+            raise TooLarge from error
+        except ClientException as error:
+            length = Violation("Content-Length:", "This is not a length.")
+            raise Malformed(None, length) from error
 
     async def json(self) -> Any:
         """Return the body, decoded as the handler's `data` parameter is declared.
@@ -74,7 +92,8 @@ class ApiRequest(Request[None, Principal, State]):
         media_type, parameters = self.content_type
         accepted = (JSON, MERGE_PATCH) if self.method == "PATCH" else (JSON,)
         if media_type not in accepted or parameters.get("charset", "utf-8").lower() != "utf-8":
-            raise UnsupportedMediaType(f"Send {' or '.join(accepted)}, in UTF-8.")
+            wanted = f"Send {' or '.join(accepted)}, in UTF-8."
+            raise UnsupportedMediaType(wanted, Violation("Content-Type:", wanted))
         body = await self.body()
         declared = self.route_handler.parsed_fn_signature.parameters["data"].annotation
         data = decode(body, declared)
@@ -124,7 +143,12 @@ def decode(body: bytes, declared: type[T]) -> T:
         Invalid: it breaks a rule of the type.
     """
     try:
-        return _decoder(declared).decode(body)
+        try:
+            return _decoder(declared).decode(body)
+        except msgspec.ValidationError as error:
+            if _FLOAT not in str(error):
+                raise
+            return msgspec.convert(_with_integers(msgspec.json.decode(body)), declared)
     except msgspec.ValidationError as error:
         raise Invalid(None, validation.violation(str(error))) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -138,6 +162,20 @@ def _decoder(declared: type[T]) -> msgspec.json.Decoder[T]:
     if known is None:
         known = _decoders[declared] = msgspec.json.Decoder(declared)
     return known
+
+
+def _with_integers(value: Any) -> Any:
+    """Return plain JSON with `1.0` as the integer that it is (JSON Schema 2020-12, 4.2.2).
+
+    Numbers that a double does not hold exactly stay as they are, and are refused.
+    """
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < _EXACT else value
+    if isinstance(value, dict):
+        return {name: _with_integers(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_with_integers(member) for member in value]
+    return value
 
 
 def _refuse_nulls(value: Any, *steps: str | int) -> None:

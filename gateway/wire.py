@@ -1,7 +1,6 @@
 """What controllers share of the wire: ids as text, parameters, entity tags."""
 
 import base64
-import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypeAlias, TypeVar
@@ -12,9 +11,10 @@ from litestar import Response
 from litestar.params import BodyKwarg, HeaderParameter, PathParameter, QueryParameter
 
 from crossdock import ids, paging
-from crossdock.errors import Invalid, Malformed, NotFound, Violation
+from crossdock.errors import Invalid, NotFound, Violation
 from crossdock.secrets import rules as rotation
 from crossdock.secrets.model import SealedSecret
+from gateway.entity_tags import tag_of
 from gateway.request import MERGE_PATCH
 
 T = TypeVar("T")
@@ -44,14 +44,15 @@ IfMatch = Annotated[
 
 SOURCE_ID: Final = "^src_[0-7][0-9a-hjkmnp-tv-z]{25}$"
 DESTINATION_ID: Final = "^dst_[0-7][0-9a-hjkmnp-tv-z]{25}$"
+DELIVERY_ID: Final = "^dlv_[0-7][0-9a-hjkmnp-tv-z]{25}$"
 EVENT_ID: Final = "^evt_[0-7][0-9a-hjkmnp-tv-z]{25}$"
 """Ids in bodies and queries. In paths any text is taken: what is no id is of nothing, so 404."""
 
-DEFAULT_LIMIT: Final = paging.DEFAULT_LIMIT
+MOMENT: Final = {"format": "date-time"}
+"""What the document says of a moment in a query; `query_moment` reads it."""
+_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
-_ENTITY_TAG: Final = re.compile(r'\s*(?P<weak>W/)?"(?P<tag>[\x21\x23-\x7e]*)"\s*(?:,|$)')
-_VERSION_DIGITS: Final = 18
-"""As many as surely fit a bigint."""
+DEFAULT_LIMIT: Final = paging.DEFAULT_LIMIT
 
 
 def query_id(kind: ids.Kind, name: str, text: str | None) -> UUID | None:
@@ -68,16 +69,19 @@ def query_id(kind: ids.Kind, name: str, text: str | None) -> UUID | None:
         raise Invalid(None, Violation(f"?{name}", f"This is not an id `{kind}_…`.")) from error
 
 
-def query_moment(name: str, moment: datetime | None) -> datetime | None:
+def query_moment(name: str, text: str | None) -> datetime | None:
     """Return the moment in a query parameter.
 
     Raises:
-        Invalid: it has no offset from UTC, so nobody knows which moment it is.
+        Invalid: it is none (RFC 3339), or has no offset from UTC, so nobody knows which it is.
     """
-    if moment is not None and moment.tzinfo is None:
-        detail = "A moment needs its offset from UTC: end it with Z."
-        raise Invalid(None, Violation(f"?{name}", detail))
-    return moment
+    if text is None:
+        return None
+    try:
+        return msgspec.convert(text, _Moment).astimezone(UTC)
+    except (msgspec.ValidationError, OverflowError) as error:
+        detail = "A moment is `2026-01-31T12:00:00Z`, or with another offset from UTC."
+        raise Invalid(None, Violation(f"?{name}", detail)) from error
 
 
 def body_id(kind: ids.Kind, pointer: str, text: str) -> UUID:
@@ -92,32 +96,19 @@ def body_id(kind: ids.Kind, pointer: str, text: str) -> UUID:
         raise Invalid(None, Violation(pointer, f"This is not an id `{kind}_…`.")) from error
 
 
-def tagged(content: T, version: int, **headers: str) -> Response[T]:
-    """Return an answer that carries the `ETag` of a version."""
-    return Response(content, headers={"ETag": f'"{version}"', **headers})
+def tagged(
+    content: T, version: int | None = None, *, shown: object = None, **headers: str
+) -> Response[T]:
+    """Return an answer that carries the `ETag` of a resource.
 
-
-def versions(if_match: str | None) -> frozenset[int] | None:
-    """Return the versions that `If-Match` allows, or `None` where any will do.
-
-    The comparison is a strong one (RFC 9110, 13.1.1): a weak tag matches nothing, and neither does
-    one that was never made here.
-
-    Raises:
-        Malformed: the header is not a list of entity tags.
+    Args:
+        content: The answer.
+        version: The resource's, where it can be edited.
+        shown: What a GET shows of it, where the answer has more: a secret that was just made.
+        headers: Others.
     """
-    if if_match is None or if_match.strip() == "*":
-        return None
-    allowed, position = set(), 0
-    while position < len(if_match):
-        match = _ENTITY_TAG.match(if_match, position)
-        if match is None:
-            raise Malformed("If-Match is not a list of entity tags.")
-        tag = match["tag"]
-        if match["weak"] is None and tag.isdecimal() and len(tag) <= _VERSION_DIGITS:
-            allowed.add(int(tag))
-        position = match.end()
-    return frozenset(allowed)
+    tag = tag_of(content if shown is None else shown, version)
+    return Response(content, headers={"ETag": tag, **headers})
 
 
 class LiveSecret(msgspec.Struct, frozen=True):

@@ -47,6 +47,18 @@ class Subscription(Protocol):
         """Patterns of types it wants; empty means all."""
 
 
+def check_types(patterns: Sequence[str]) -> list[Violation]:
+    """Return what is wrong with the letters of patterns: visible ASCII characters are right."""
+    together = "".join(patterns)
+    if together.isascii() and together.isprintable() and " " not in together:
+        return []
+    return [
+        Violation(f"/event_types/{index}", "An event type has visible ASCII characters only.")
+        for index, one in enumerate(patterns)
+        if not one.isascii() or not one.isprintable() or " " in one
+    ]
+
+
 def matches(destination: Subscription, source_id: UUID, event_type: str) -> bool:
     """Tell whether an event of that source and type is for this destination.
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from crossdock import ids, merge_patch, native
 from crossdock.db import Databases
-from crossdock.delivery import rules, store
+from crossdock.delivery import again, rules, store
 from crossdock.delivery.guard import Guard
 from crossdock.delivery.model import (
     Delivery,
@@ -23,7 +23,7 @@ from crossdock.delivery.model import (
     OpenedDestination,
 )
 from crossdock.delivery.sealing import secret_context
-from crossdock.errors import Conflict, Invalid, NotFound, PreconditionFailed, Violation
+from crossdock.errors import Conflict, Invalid, NotFound, PreconditionFailed, Refused, Violation
 from crossdock.inbound.events import Events
 from crossdock.paging import Slice, Window
 from crossdock.secrets import rules as rotation
@@ -158,7 +158,11 @@ class Destinations:
             await store.delete_destination(conn, tenant_id, destination_id)
 
     async def switch(
-        self, tenant_id: UUID, destination_id: UUID, state: DestinationState
+        self,
+        tenant_id: UUID,
+        destination_id: UUID,
+        state: DestinationState,
+        versions: frozenset[int] | None = None,
     ) -> Destination:
         """Disable a destination, or enable it again; to repeat it changes nothing.
 
@@ -166,8 +170,9 @@ class Destinations:
 
         Raises:
             NotFound: this tenant has no such destination.
+            PreconditionFailed: it has another version by now.
         """
-        async with self._changing(tenant_id, destination_id, None) as (_, change):
+        async with self._changing(tenant_id, destination_id, versions) as (_, change):
             if change.destination.state != state:
                 change.destination = replace(
                     change.destination,
@@ -178,18 +183,23 @@ class Destinations:
         return change.destination
 
     async def rotate_secret(
-        self, tenant_id: UUID, destination_id: UUID, overlap: timedelta
+        self,
+        tenant_id: UUID,
+        destination_id: UUID,
+        overlap: timedelta,
+        versions: frozenset[int] | None = None,
     ) -> OpenedDestination:
         """Make a new current secret; during `overlap` deliveries are signed by the old ones too.
 
         Raises:
             NotFound: this tenant has no such destination.
+            PreconditionFailed: it has another version by now.
             Invalid: the overlap is out of range.
             Conflict: there would be too many secrets.
         """
         now = self._clock().timestamp()
         made = native.generate_secret("standard")
-        async with self._changing(tenant_id, destination_id, None) as (_, change):
+        async with self._changing(tenant_id, destination_id, versions) as (_, change):
             sealed = self._seal(tenant_id, destination_id, made)
             before = change.destination.secrets
             secrets = rotation.rotate(before, sealed, now=now, overlap=overlap)
@@ -217,6 +227,7 @@ class Destinations:
 
     def _check(self, edit: DestinationEdit) -> None:
         found = self._guard.check_url(edit.url)
+        found += rules.check_types(edit.event_types)
         if edit.retry is not None:
             found += rules.check_policy(edit.retry)
         if edit.timeout_s is not None and edit.timeout_s > self._timeout_s:
@@ -319,22 +330,22 @@ class Deliveries:
             NotFound: this tenant has no such delivery.
             Conflict: it is under way or was replayed, or its event or destination is gone.
         """
+        (outcome,) = await self.replay_some(tenant_id, [delivery_id])
+        if isinstance(outcome, Refused):
+            raise outcome
+        return outcome
+
+    async def replay_some(
+        self, tenant_id: UUID, delivery_ids: Sequence[UUID]
+    ) -> Sequence[Delivery | Refused]:
+        """Make some deliveries again; one that can't be made again does not stop the others.
+
+        Returns:
+            In the order of the ids, which are all different: the new delivery, or why there is
+            none, as `replay` would raise it.
+        """
         async with self._database.tenant(tenant_id) as conn:
-            found = await store.get_delivery(conn, tenant_id, delivery_id, lock=True)
-            if found is None:
-                raise NotFound
-            if found.state in {"pending", "replayed"}:
-                words = "is still under way" if found.state == "pending" else "was replayed before"
-                raise Conflict(f"That delivery {words}.")
-            if await store.get_destination(conn, tenant_id, found.destination_id) is None:
-                raise Conflict("Its destination was deleted.")
-            if await store.source_and_type(conn, tenant_id, found.event_id) is None:
-                raise Conflict("Its event is no longer kept.")
-            made = self._new(tenant_id, found.event_id, found.destination_id)
-            await store.add_deliveries(conn, [made])
-            if found.state == "dead":
-                await store.mark_replayed(conn, tenant_id, [found.id])
-        return made
+            return await again.make(conn, tenant_id, delivery_ids, self._clock())
 
     async def replay_event(self, tenant_id: UUID, event_id: UUID) -> Sequence[Delivery]:
         """Deliver an event to every destination that wants it now, whatever was delivered before.
@@ -344,12 +355,13 @@ class Deliveries:
             Conflict: no destination wants it.
         """
         event_id = await self._events.resolve(tenant_id, event_id)
+        now = self._clock()
         async with self._database.tenant(tenant_id) as conn:
             origin = await store.source_and_type(conn, tenant_id, event_id)
             if origin is None:
                 raise NotFound
             made = [
-                self._new(tenant_id, event_id, destination.id)
+                again.fresh(tenant_id, event_id, destination.id, now)
                 for destination in await store.enabled_destinations(conn, tenant_id)
                 if rules.matches(destination, *origin)
             ]
@@ -357,20 +369,3 @@ class Deliveries:
                 raise Conflict("No enabled destination wants events of that source and type.")
             await store.add_deliveries(conn, made)
         return made
-
-    def _new(self, tenant_id: UUID, event_id: UUID, destination_id: UUID) -> Delivery:
-        now = self._clock()
-        return Delivery(
-            tenant_id=tenant_id,
-            id=ids.new(now.timestamp()),
-            event_id=event_id,
-            destination_id=destination_id,
-            state="pending",
-            attempts=0,
-            due_at=now,
-            replay_id=None,
-            last_status=None,
-            last_error=None,
-            reason=None,
-            finished_at=None,
-        )

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Row, delete, func, insert, null, select, update
+from sqlalchemy import Row, Uuid, bindparam, delete, func, insert, null, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as insert_or
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
     from sqlalchemy import Select
 
 _DELIVERY: Final = [column for column in deliveries.c if column.name not in {"lease", "is_replay"}]
+_MADE: Final = ("tenant_id", "id", "event_id", "destination_id", "replay_id")
+_arrays = func.unnest(*(bindparam(f"{name}s", type_=ARRAY(Uuid)) for name in _MADE))
+_ADD_DELIVERIES: Final = insert(deliveries).from_select(
+    [*_MADE, "due_at"],
+    select(_arrays.table_valued(*_MADE, name="made").render_derived(), func.now()),
+)
 
 
 async def add_destination(conn: AsyncConnection, destination: Destination) -> bool:
@@ -131,14 +138,31 @@ async def page_deliveries(
 
 
 async def get_delivery(
-    conn: AsyncConnection, tenant_id: UUID, delivery_id: UUID, *, lock: bool = False
+    conn: AsyncConnection, tenant_id: UUID, delivery_id: UUID
 ) -> Delivery | None:
-    """Return one delivery, on demand held against other writers."""
+    """Return one delivery."""
     query: Select[Any] = select(*_DELIVERY).where(
         deliveries.c.tenant_id == tenant_id, deliveries.c.id == delivery_id
     )
-    row = (await conn.execute(query.with_for_update() if lock else query)).one_or_none()
+    row = (await conn.execute(query)).one_or_none()
     return None if row is None else _delivery(row)
+
+
+async def hold_deliveries(
+    conn: AsyncConnection, tenant_id: UUID, delivery_ids: Collection[UUID]
+) -> dict[UUID, Delivery]:
+    """Return those of the deliveries that there are, held against other writers, by their ids."""
+    query = (
+        select(*_DELIVERY)
+        .where(
+            deliveries.c.tenant_id == tenant_id,
+            deliveries.c.id.in_(delivery_ids),
+            deliveries.c.id.between(min(delivery_ids), max(delivery_ids)),
+        )
+        .order_by(deliveries.c.id)  # whoever else holds some takes them in the same order
+        .with_for_update()
+    )
+    return {row.id: _delivery(row) for row in await conn.execute(query)}
 
 
 async def attempts_of(
@@ -158,19 +182,11 @@ async def attempts_of(
 
 
 async def add_deliveries(conn: AsyncConnection, made: Iterable[Delivery]) -> None:
-    """Insert deliveries that are due now."""
-    rows = [
-        {
-            "tenant_id": delivery.tenant_id,
-            "id": delivery.id,
-            "event_id": delivery.event_id,
-            "destination_id": delivery.destination_id,
-            "replay_id": delivery.replay_id,
-        }
-        for delivery in made
-    ]
+    """Insert deliveries that are due now: any number in one statement."""
+    rows = list(made)
     if rows:
-        await conn.execute(insert(deliveries).values(due_at=func.now()), rows)
+        given = {f"{name}s": [getattr(row, name) for row in rows] for name in _MADE}
+        await conn.execute(_ADD_DELIVERIES, given)
 
 
 async def mark_replayed(
@@ -186,6 +202,28 @@ async def mark_replayed(
         )
         .values(state="replayed")
     )
+
+
+async def living_destinations(
+    conn: AsyncConnection, tenant_id: UUID, destination_ids: Collection[UUID]
+) -> set[UUID]:
+    """Return those of the destinations that are still there."""
+    query = select(destinations.c.id).where(
+        destinations.c.tenant_id == tenant_id, destinations.c.id.in_(destination_ids)
+    )
+    return set((await conn.execute(query)).scalars())
+
+
+async def kept_events(
+    conn: AsyncConnection, tenant_id: UUID, event_ids: Collection[UUID]
+) -> set[UUID]:
+    """Return those of the events that are still kept."""
+    query = select(events.c.id).where(
+        events.c.tenant_id == tenant_id,
+        events.c.id.in_(event_ids),
+        events.c.id.between(min(event_ids), max(event_ids)),
+    )
+    return set((await conn.execute(query)).scalars())
 
 
 async def source_and_type(

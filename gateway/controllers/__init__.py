@@ -13,10 +13,12 @@ from gateway.controllers.deliveries import (
     EventDeliveryController,
 )
 from gateway.controllers.destinations import DestinationController
+from gateway.controllers.docs import DocsController
 from gateway.controllers.events import EventController
 from gateway.controllers.health import HealthController
 from gateway.controllers.invitations import InvitationController
 from gateway.controllers.jwks import KeySetController
+from gateway.controllers.problems import ProblemController
 from gateway.controllers.replays import ReplayController
 from gateway.controllers.roles import RoleController
 from gateway.controllers.second_factor import SecondFactorController
@@ -38,10 +40,12 @@ CONTROLLERS: Final = (
     DeadLetterController,
     DeliveryController,
     DestinationController,
+    DocsController,
     EventController,
     EventDeliveryController,
     HealthController,
     KeySetController,
+    ProblemController,
     ReplayController,
     SecondFactorController,
     SessionController,

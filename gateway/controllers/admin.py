@@ -11,17 +11,30 @@ from msgspec import UNSET, Meta, UnsetType
 
 from crossdock import ids
 from crossdock.inbound.model import Label
+from crossdock.tenancy import rules
 from crossdock.tenancy.model import By, Listed, ListedState, Plan, Tenant, Tier
-from crossdock.tenancy.plans import MAX_LIMIT
+from crossdock.tenancy.plans import MAX_LIMIT, MAX_RATE
 from crossdock.tenancy.rules import GRACE_DAYS, MAX_GRACE_DAYS, MAX_REASON
 from crossdock.tenancy.service import Tenants
 from gateway.controllers.tenant import UsageOut, shown_usage
+from gateway.declarations import Apart
+from gateway.entity_tags import versions
 from gateway.request import ApiRequest
-from gateway.wire import DEFAULT_LIMIT, Cursor, Id, Limit, MergePatch, without_unset
+from gateway.wire import (
+    DEFAULT_LIMIT,
+    Cursor,
+    Id,
+    IfMatch,
+    Limit,
+    MergePatch,
+    tagged,
+    without_unset,
+)
 
 Slug = Annotated[str, Meta(min_length=1, max_length=63, pattern="^[a-z0-9-]+$")]
 Reason = Annotated[str, Meta(min_length=1, max_length=MAX_REASON)]
 MaxOf = Annotated[int, Meta(ge=0, le=MAX_LIMIT)] | None | UnsetType
+RateOf = Annotated[int, Meta(ge=1, le=MAX_RATE)] | None | UnsetType
 
 
 class AdminTenantOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +101,8 @@ class QuotasPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     stored_events: MaxOf = UNSET
     events_per_day: MaxOf = UNSET
     bytes_per_day: MaxOf = UNSET
-    requests_per_minute: MaxOf = UNSET
+    requests_per_minute: RateOf = UNSET
+    webhooks_per_minute: RateOf = UNSET
     concurrent_jobs: MaxOf = UNSET
 
 
@@ -119,7 +133,7 @@ class AdminTenantController(Controller):
             [_shown(one) for one in found.items], request.next_cursor("tenants", found, {})
         )
 
-    @post("/", operator={"tenants:write"})
+    @post("/", operator={"tenants:write"}, idempotency=Apart())
     async def create_tenant(
         self,
         request: ApiRequest,
@@ -131,78 +145,98 @@ class AdminTenantController(Controller):
             data.name, data.slug, plan=data.plan, shard=data.shard, by=_by(request)
         )
         shown = await _again(tenants, made)
-        return Response(shown, headers={"Location": f"/v1/admin/tenants/{shown.id}"})
+        return _tagged(shown, Location=f"/v1/admin/tenants/{ids.encode('ten', made.id)}")
 
     @get("/{tenant_id:str}", operator={"tenants:read"})
     async def get_any_tenant(
         self, tenants: NamedDependency[Tenants], tenant_id: Id
-    ) -> AdminTenantOut:
+    ) -> Response[AdminTenantOut]:
         """Show a tenant."""
-        return _shown(await tenants.see(_known(tenant_id)))
+        return _tagged(await tenants.see(_known(tenant_id)))
 
-    @post("/{tenant_id:str}/suspend", operator={"tenants:write"}, status_code=200)
+    @post(
+        "/{tenant_id:str}/suspend", operator={"tenants:write"}, status_code=200, idempotency=Apart()
+    )
     async def suspend_tenant(
         self,
         request: ApiRequest,
         tenants: NamedDependency[Tenants],
         tenant_id: Id,
         data: RequestBody[SuspendIn],
-    ) -> AdminTenantOut:
+        if_match: IfMatch = None,
+    ) -> Response[AdminTenantOut]:
         """Refuse its webhooks, writes and access tokens, within a second."""
-        changed = await tenants.suspend(_known(tenant_id), reason=data.reason, by=_by(request))
-        return await _again(tenants, changed)
+        changed = await tenants.suspend(
+            _known(tenant_id), versions(if_match), reason=data.reason, by=_by(request)
+        )
+        return _tagged(await _again(tenants, changed))
 
-    @post("/{tenant_id:str}/resume", operator={"tenants:write"}, status_code=200)
+    @post(
+        "/{tenant_id:str}/resume", operator={"tenants:write"}, status_code=200, idempotency=Apart()
+    )
     async def resume_tenant(
         self,
         request: ApiRequest,
         tenants: NamedDependency[Tenants],
         tenant_id: Id,
         data: RequestBody[ResumeIn],
-    ) -> AdminTenantOut:
+        if_match: IfMatch = None,
+    ) -> Response[AdminTenantOut]:
         """Take its webhooks and writes again; one that is terminating is kept."""
         del data  # it says nothing
-        changed = await tenants.resume(_known(tenant_id), by=_by(request))
-        return await _again(tenants, changed)
+        changed = await tenants.resume(_known(tenant_id), versions(if_match), by=_by(request))
+        return _tagged(await _again(tenants, changed))
 
-    @post("/{tenant_id:str}/terminate", operator={"tenants:write"}, status_code=200)
+    @post(
+        "/{tenant_id:str}/terminate",
+        operator={"tenants:write"},
+        status_code=200,
+        idempotency=Apart(),
+    )
     async def terminate_tenant(
         self,
         request: ApiRequest,
         tenants: NamedDependency[Tenants],
         tenant_id: Id,
         data: RequestBody[TerminateIn],
-    ) -> AdminTenantOut:
+        if_match: IfMatch = None,
+    ) -> Response[AdminTenantOut]:
         """End it: it stops now, and its data goes after the grace."""
         changed = await tenants.terminate(
-            _known(tenant_id), reason=data.reason, grace_days=data.grace_days, by=_by(request)
+            _known(tenant_id),
+            versions(if_match),
+            reason=data.reason,
+            grace_days=data.grace_days,
+            by=_by(request),
         )
-        return await _again(tenants, changed)
+        return _tagged(await _again(tenants, changed))
 
-    @patch("/{tenant_id:str}/quota", operator={"tenants:write"})
+    @patch("/{tenant_id:str}/quota", operator={"tenants:write"}, idempotency=Apart())
     async def patch_tenant_quota(
         self,
         request: ApiRequest,
         tenants: NamedDependency[Tenants],
         tenant_id: Id,
         data: MergePatch[QuotaPatch],
-    ) -> AdminTenantOut:
+        if_match: IfMatch = None,
+    ) -> Response[AdminTenantOut]:
         """Give it another plan, or limits of its own."""
         plain = without_unset(data)
         changed = await tenants.set_quota(
             _known(tenant_id),
+            versions(if_match),
             plan=plain.get("plan"),
             quotas=plain.get("quotas"),
             by=_by(request),
         )
-        return await _again(tenants, changed)
+        return _tagged(await _again(tenants, changed))
 
     @get("/{tenant_id:str}/usage", operator={"tenants:read"})
     async def get_any_tenant_usage(
         self, tenants: NamedDependency[Tenants], tenant_id: Id
-    ) -> UsageOut:
+    ) -> Response[UsageOut]:
         """Show what it uses of what it may."""
-        return shown_usage(await tenants.usage(_known(tenant_id)))
+        return tagged(shown_usage(await tenants.usage(_known(tenant_id))))
 
 
 def _known(tenant_id: str) -> str:
@@ -214,8 +248,13 @@ def _by(request: ApiRequest) -> By:
     return By(operator_id=request.auth.actor.id, address=request.origin.address or None)
 
 
-async def _again(tenants: Tenants, changed: Tenant) -> AdminTenantOut:
-    return _shown(await tenants.see(ids.encode("ten", changed.id)))
+async def _again(tenants: Tenants, changed: Tenant) -> Listed:
+    return await tenants.see(ids.encode("ten", changed.id))
+
+
+def _tagged(one: Listed, **headers: str) -> Response[AdminTenantOut]:
+    version = None if one.tenant is None else rules.operators_version(one.tenant)
+    return tagged(_shown(one), version, **headers)
 
 
 def _shown(one: Listed) -> AdminTenantOut:

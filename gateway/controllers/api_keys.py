@@ -14,9 +14,11 @@ from crossdock.access.model import ApiKey, NewApiKey
 from crossdock.access.permissions import PERMISSIONS, PLATFORM_PERMISSIONS
 from crossdock.access.rules import MAX_OVERLAP, MAX_PERMISSIONS
 from crossdock.access.service import ApiKeys
-from crossdock.inbound.model import Label
+from crossdock.inbound.model import Label, RatePerMinute
+from gateway.declarations import Atomic
+from gateway.entity_tags import versions
 from gateway.request import ApiRequest
-from gateway.wire import DEFAULT_LIMIT, Cursor, Id, Limit
+from gateway.wire import DEFAULT_LIMIT, Cursor, Id, IfMatch, Limit, tagged
 
 Permission = Annotated[
     str,
@@ -43,6 +45,8 @@ class ApiKeyOut(msgspec.Struct, frozen=True, kw_only=True):
     """The user who made it: it is never more than they are, and ends with them."""
     rotated_to: str | None
     """The key that took its place."""
+    requests_per_minute: int | None
+    """Its own limit, where that is below the one that every key has."""
 
 
 class NewApiKeyOut(ApiKeyOut, frozen=True, kw_only=True):
@@ -65,6 +69,8 @@ class ApiKeyCreate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     name: Label
     permissions: Annotated[list[Permission], Meta(min_length=1, max_length=MAX_PERMISSIONS)]
     expires_at: Annotated[datetime, Meta(tz=True)] | None = None
+    requests_per_minute: RatePerMinute | None = None
+    """How many requests it may send: what every key may, or fewer."""
 
 
 class ApiKeyRotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -79,7 +85,7 @@ class ApiKeyController(Controller):
     path = "/v1/api-keys"
     tags = ("API keys",)
 
-    @post("/", permissions={"api-keys:write"})
+    @post("/", permissions={"api-keys:write"}, idempotency=Atomic(secret=True))
     async def create_api_key(
         self,
         request: ApiRequest,
@@ -93,24 +99,27 @@ class ApiKeyController(Controller):
             permissions=frozenset(data.permissions),
             held=request.auth.permissions,
             expires_at=data.expires_at,
+            requests_per_minute=data.requests_per_minute,
             by=request.auth,
             address=request.origin.address,
         )
         return _new(made)
 
-    @post("/{key_id:str}/rotate", permissions={"api-keys:write"})
+    @post("/{key_id:str}/rotate", permissions={"api-keys:write"}, idempotency=Atomic(secret=True))
     async def rotate_api_key(
         self,
         request: ApiRequest,
         api_keys: NamedDependency[ApiKeys],
         key_id: Id,
         data: RequestBody[ApiKeyRotation],
+        if_match: IfMatch = None,
     ) -> Response[NewApiKeyOut]:
         """Make a key in this one's place, the caller's own; the old one ends after a while."""
         made = await api_keys.rotate(
             request.auth,
             ids.decode("key", key_id),
             timedelta(seconds=data.overlap_s),
+            versions(if_match),
             address=request.origin.address,
         )
         return _new(made)
@@ -133,26 +142,37 @@ class ApiKeyController(Controller):
     @get("/{key_id:str}", permissions={"api-keys:read"})
     async def get_api_key(
         self, request: ApiRequest, api_keys: NamedDependency[ApiKeys], key_id: Id
-    ) -> ApiKeyOut:
+    ) -> Response[ApiKeyOut]:
         """Show a key."""
-        return _shown(await api_keys.get(request.tenant_id, ids.decode("key", key_id)))
+        found = await api_keys.get(request.tenant_id, ids.decode("key", key_id))
+        return tagged(_shown(found), found.version)
 
-    @delete("/{key_id:str}", permissions={"api-keys:write"})
+    @delete("/{key_id:str}", permissions={"api-keys:write"}, idempotency=Atomic())
     async def revoke_api_key(
-        self, request: ApiRequest, api_keys: NamedDependency[ApiKeys], key_id: Id
+        self,
+        request: ApiRequest,
+        api_keys: NamedDependency[ApiKeys],
+        key_id: Id,
+        if_match: IfMatch = None,
     ) -> None:
         """Revoke a key: refused everywhere within a second. It stays listed."""
         await api_keys.revoke(
             request.tenant_id,
             ids.decode("key", key_id),
+            versions(if_match),
             by=request.auth,
             address=request.origin.address,
         )
 
 
 def _new(made: NewApiKey) -> Response[NewApiKeyOut]:
-    shown = NewApiKeyOut(**msgspec.structs.asdict(_shown(made.key)), key=made.text)
-    return Response(shown, headers={"Location": f"/v1/api-keys/{shown.id}"})
+    shown = _shown(made.key)
+    return tagged(
+        NewApiKeyOut(**msgspec.structs.asdict(shown), key=made.text),
+        made.key.version,
+        shown=shown,
+        Location=f"/v1/api-keys/{shown.id}",
+    )
 
 
 def _shown(key: ApiKey) -> ApiKeyOut:
@@ -166,4 +186,5 @@ def _shown(key: ApiKey) -> ApiKeyOut:
         revoked_at=key.revoked_at,
         created_by=None if key.created_by is None else ids.encode("usr", key.created_by),
         rotated_to=None if key.rotated_to is None else ids.encode("key", key.rotated_to),
+        requests_per_minute=key.requests_per_minute,
     )

@@ -1,15 +1,16 @@
 """`/v1/auth`: signing in, going on, signing out, and one's own password."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
-from litestar import Controller, get, post
+from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import RequestBody
 from msgspec import Meta
 
 from crossdock import ids
+from crossdock.errors import Invalid, Violation
 from crossdock.identity.credentials.change import PasswordChange
 from crossdock.identity.credentials.resets import PasswordResets
 from crossdock.identity.login.service import Login
@@ -18,7 +19,11 @@ from crossdock.identity.sessions.model import TokenPair
 from crossdock.identity.sessions.renewal import Renewals
 from crossdock.identity.sessions.service import Sessions
 from crossdock.tenancy.model import TenantState
+from gateway import cookies
+from gateway.cookies import Browsers, BrowserSessionOut
+from gateway.declarations import Apart, Atomic, Scoped
 from gateway.request import ApiRequest
+from gateway.wire import tagged
 
 Email = Annotated[str, Meta(min_length=1, max_length=320)]
 Password = Annotated[str, Meta(min_length=1, max_length=1024)]
@@ -26,6 +31,14 @@ Password = Annotated[str, Meta(min_length=1, max_length=1024)]
 Slug = Annotated[str, Meta(min_length=1, max_length=63)]
 Code = Annotated[str, Meta(min_length=1, max_length=64)]
 Token = Annotated[str, Meta(min_length=1, max_length=512)]
+
+LOGIN_KEYLESS: Final = (
+    "An answer that is replayed would hand out a session without asking for the password, and past"
+    " the throttle. To sign in twice makes two sessions, no more."
+)
+REFRESH_KEYLESS: Final = (
+    "The refresh token is the key: sent again within the grace, it gives the same successor."
+)
 
 
 class LoginIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -37,12 +50,15 @@ class LoginIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Its slug; needed by those whose address belongs to several."""
     code: Code | None = None
     """Of the second factor, or a recovery code."""
+    cookie: bool = False
+    """Put the tokens into cookies: for a browser, and pages that are served from here."""
 
 
 class RefreshIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A session to go on with."""
 
-    refresh_token: Token
+    refresh_token: Token | None = None
+    """Left out where it is in a cookie."""
 
 
 class TokenPairOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,11 +130,17 @@ class AuthController(Controller):
     path = "/v1/auth"
     tags = ("Auth",)
 
-    @post("/login", public=True, status_code=200)
+    @post("/login", public=True, status_code=200, no_key=LOGIN_KEYLESS)
     async def login(
-        self, request: ApiRequest, login: NamedDependency[Login], data: RequestBody[LoginIn]
-    ) -> TokenPairOut:
+        self,
+        request: ApiRequest,
+        login: NamedDependency[Login],
+        browsers: NamedDependency[Browsers],
+        data: RequestBody[LoginIn],
+    ) -> Response[TokenPairOut | BrowserSessionOut]:
         """Sign in. The answer to what is wrong never tells which part of it is."""
+        if data.cookie:
+            browsers.check_page(request)
         pair = await login.login(
             email=data.email,
             password=data.password,
@@ -126,27 +148,41 @@ class AuthController(Controller):
             code=data.code,
             origin=request.origin,
         )
-        return shown(pair)
+        return browsers.opened(pair) if data.cookie else Response(shown(pair))
 
-    @post("/refresh", public=True, status_code=200)
+    @post("/refresh", public=True, status_code=200, no_key=REFRESH_KEYLESS)
     async def refresh(
-        self, request: ApiRequest, renewals: NamedDependency[Renewals], data: RequestBody[RefreshIn]
-    ) -> TokenPairOut:
+        self,
+        request: ApiRequest,
+        renewals: NamedDependency[Renewals],
+        browsers: NamedDependency[Browsers],
+        data: RequestBody[RefreshIn],
+    ) -> Response[TokenPairOut | BrowserSessionOut]:
         """Go on with a session; a refresh token that comes again later ends it."""
-        return shown(await renewals.renew(data.refresh_token, request.origin))
+        if data.refresh_token is not None:
+            return Response(shown(await renewals.renew(data.refresh_token, request.origin)))
+        if not cookies.has_refresh(request):
+            raise Invalid(None, Violation("/refresh_token", "It is missing, in a cookie as well."))
+        browsers.check_page(request)
+        token = cookies.cookie_of(request, cookies.REFRESH)
+        return browsers.opened(await renewals.renew(token, request.origin))
 
-    @post("/logout", user=True, status_code=204)
-    async def logout(self, request: ApiRequest, sessions: NamedDependency[Sessions]) -> None:
+    @post("/logout", user=True, status_code=204, idempotency=Atomic())
+    async def logout(
+        self, request: ApiRequest, sessions: NamedDependency[Sessions]
+    ) -> Response[None]:
         """End the session that asks."""
         await sessions.logout(request.auth, request.origin)
+        return cookies.closed(None) if cookies.is_by_cookie(request) else Response(None)
 
-    @post("/password", user=True, status_code=200)
+    @post("/password", user=True, status_code=200, idempotency=Apart(secret=True))
     async def change_password(
         self,
         request: ApiRequest,
         password_change: NamedDependency[PasswordChange],
+        browsers: NamedDependency[Browsers],
         data: RequestBody[PasswordIn],
-    ) -> TokenPairOut:
+    ) -> Response[TokenPairOut | BrowserSessionOut]:
         """Change one's password: all sessions end, and the answer is a new one."""
         pair = await password_change.change(
             request.auth,
@@ -154,9 +190,9 @@ class AuthController(Controller):
             new=data.new_password,
             origin=request.origin,
         )
-        return shown(pair)
+        return browsers.opened(pair) if cookies.is_by_cookie(request) else Response(shown(pair))
 
-    @post("/password/reset", public=True, status_code=202)
+    @post("/password/reset", public=True, status_code=202, idempotency=Scoped("email"))
     async def request_password_reset(
         self,
         request: ApiRequest,
@@ -167,7 +203,7 @@ class AuthController(Controller):
         await password_resets.request(email=data.email, slug=data.tenant, origin=request.origin)
         return Nothing()
 
-    @post("/password/reset/confirm", public=True, status_code=204)
+    @post("/password/reset/confirm", public=True, status_code=204, idempotency=Scoped("token"))
     async def confirm_password_reset(
         self,
         request: ApiRequest,
@@ -178,12 +214,12 @@ class AuthController(Controller):
         await password_resets.confirm(data.token, new=data.new_password, origin=request.origin)
 
     @get("/me", permissions=frozenset())
-    async def get_me(self, request: ApiRequest, myself: NamedDependency[Myself]) -> MeOut:
+    async def get_me(self, request: ApiRequest, myself: NamedDependency[Myself]) -> Response[MeOut]:
         """Show whom these credentials stand for."""
         caller = request.auth
         found = await myself.get(caller)
         kind: ids.Kind = "key" if caller.actor.kind == "key" else "usr"
-        return MeOut(
+        me = MeOut(
             actor=ActorOut(
                 kind=caller.actor.kind, id=ids.encode(kind, caller.actor.id), email=found.email
             ),
@@ -193,6 +229,7 @@ class AuthController(Controller):
             roles=sorted(caller.roles),
             permissions=sorted(caller.permissions),
         )
+        return tagged(me)
 
 
 def shown(pair: TokenPair) -> TokenPairOut:

@@ -1,12 +1,15 @@
 """`/v1/deliveries` and what is a view of them: an event's deliveries, and dead letters."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
+from uuid import UUID
 
 import msgspec
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import QueryParameter
+from litestar.params import QueryParameter, RequestBody
+from msgspec import Meta
 
 from crossdock import ids
 from crossdock.delivery.model import (
@@ -17,18 +20,28 @@ from crossdock.delivery.model import (
     DeliveryState,
 )
 from crossdock.delivery.service import Deliveries
+from crossdock.errors import Invalid, Refused, Violation
+from gateway.declarations import Atomic
+from gateway.problems import Problem, problem
 from gateway.request import ApiRequest
 from gateway.wire import (
     DEFAULT_LIMIT,
+    DELIVERY_ID,
     DESTINATION_ID,
     EVENT_ID,
+    MOMENT,
     Cursor,
     Id,
     Limit,
     as_text,
+    body_id,
     query_id,
     query_moment,
+    tagged,
 )
+
+MAX_BATCH: Final = 100
+"""Deliveries that are made again at once; more are a replay (`/v1/replays`)."""
 
 State = Annotated[
     DeliveryState | None,
@@ -47,8 +60,12 @@ Reason = Annotated[
         max_length=64, pattern="^[a-z_]*$", description="Only dead letters of this class."
     ),
 ]
-After = Annotated[datetime | None, QueryParameter(description="Made at this moment or later.")]
-Before = Annotated[datetime | None, QueryParameter(description="Made before this moment.")]
+After = Annotated[
+    str | None, QueryParameter(description="Made at this moment or later.", schema_extra=MOMENT)
+]
+Before = Annotated[
+    str | None, QueryParameter(description="Made before this moment.", schema_extra=MOMENT)
+]
 
 
 class DeliveryOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +125,36 @@ class DeliveryList(msgspec.Struct, frozen=True):
     items: list[DeliveryOut]
 
 
+class ReplaySome(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Deliveries to make again."""
+
+    ids: Annotated[
+        # The pattern is told, and not checked twice: `body_id` reads ids.
+        list[Annotated[str, Meta(extra_json_schema={"pattern": DELIVERY_ID})]],
+        Meta(min_length=1, max_length=MAX_BATCH, extra_json_schema={"uniqueItems": True}),
+    ]
+
+
+class ReplayedItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one of them."""
+
+    index: int
+    """Its place in the request, from 0."""
+    id: str
+    status: int
+    """As if it had been asked for alone: 201, or the problem's."""
+    delivery: DeliveryOut | None = None
+    """The new delivery."""
+    problem: Problem | None = None
+    """Why there is none."""
+
+
+class ReplayedList(msgspec.Struct, frozen=True):
+    """What became of each, in the order of the request."""
+
+    items: list[ReplayedItem]
+
+
 class DeliveryController(Controller):
     """Deliveries."""
 
@@ -141,12 +188,26 @@ class DeliveryController(Controller):
     @get("/{delivery_id:str}", permissions={"deliveries:read"})
     async def get_delivery(
         self, request: ApiRequest, deliveries: NamedDependency[Deliveries], delivery_id: Id
-    ) -> DeliveryWithAttempts:
+    ) -> Response[DeliveryWithAttempts]:
         """Show a delivery with its attempts."""
         key = ids.decode("dlv", delivery_id)
-        return _with_attempts(await deliveries.get(request.tenant_id, key))
+        return tagged(_with_attempts(await deliveries.get(request.tenant_id, key)))
 
-    @post("/{delivery_id:str}/replay", permissions={"deliveries:write"})
+    @post("/replay", permissions={"deliveries:write"}, status_code=200, idempotency=Atomic())
+    async def replay_deliveries(
+        self,
+        request: ApiRequest,
+        deliveries: NamedDependency[Deliveries],
+        data: RequestBody[ReplaySome],
+    ) -> ReplayedList:
+        """Deliver up to 100 again; each is answered for by itself, and none stops the others."""
+        keys = [body_id("dlv", f"/ids/{index}", text) for index, text in enumerate(data.ids)]
+        _check_different(keys)
+        outcomes = await deliveries.replay_some(request.tenant_id, keys)
+        found = enumerate(zip(data.ids, outcomes, strict=True))
+        return ReplayedList([_replayed(index, text, one) for index, (text, one) in found])
+
+    @post("/{delivery_id:str}/replay", permissions={"deliveries:write"}, idempotency=Atomic())
     async def replay_delivery(
         self, request: ApiRequest, deliveries: NamedDependency[Deliveries], delivery_id: Id
     ) -> Response[DeliveryOut]:
@@ -176,7 +237,7 @@ class EventDeliveryController(Controller):
         wanted = DeliveryFilter(event_id=ids.decode("evt", event_id))
         return await _page(request, deliveries, limit, cursor, wanted)
 
-    @post("/replay", permissions={"deliveries:write"})
+    @post("/replay", permissions={"deliveries:write"}, idempotency=Atomic())
     async def replay_event(
         self, request: ApiRequest, deliveries: NamedDependency[Deliveries], event_id: Id
     ) -> DeliveryList:
@@ -218,10 +279,10 @@ class DeadLetterController(Controller):
     @get("/{delivery_id:str}", permissions={"dead-letters:read"})
     async def get_dead_letter(
         self, request: ApiRequest, deliveries: NamedDependency[Deliveries], delivery_id: Id
-    ) -> DeliveryWithAttempts:
+    ) -> Response[DeliveryWithAttempts]:
         """Show a dead letter with its attempts."""
         key = ids.decode("dlv", delivery_id)
-        return _with_attempts(await deliveries.dead_letter(request.tenant_id, key))
+        return tagged(_with_attempts(await deliveries.dead_letter(request.tenant_id, key)))
 
 
 async def _page(
@@ -237,6 +298,25 @@ async def _page(
     return DeliveryPage(
         [shown(item) for item in found.items], request.next_cursor("deliveries", found, filters)
     )
+
+
+def _check_different(keys: Sequence[UUID]) -> None:
+    first = {key: index for index, key in reversed(list(enumerate(keys)))}
+    repeated = [
+        Violation(f"/ids/{index}", "This id is there more than once.")
+        for index, key in enumerate(keys)
+        if first[key] != index
+    ]
+    if repeated:
+        raise Invalid(None, *repeated)
+
+
+def _replayed(index: int, text: str, outcome: Delivery | Refused) -> ReplayedItem:
+    if isinstance(outcome, Delivery):
+        return ReplayedItem(index=index, id=text, status=201, delivery=shown(outcome))
+    status, where = outcome.status, f"/v1/deliveries/{text}"
+    why = problem(status, outcome.problem, str(outcome), instance=where)
+    return ReplayedItem(index=index, id=text, status=status, problem=why)
 
 
 def shown(delivery: Delivery) -> DeliveryOut:

@@ -23,6 +23,8 @@ from crossdock.delivery.model import (
     RetryPolicy,
 )
 from crossdock.delivery.service import Destinations
+from gateway.declarations import Atomic
+from gateway.entity_tags import versions
 from gateway.request import ApiRequest
 from gateway.wire import (
     DEFAULT_LIMIT,
@@ -36,12 +38,14 @@ from gateway.wire import (
     body_id,
     live_secrets,
     tagged,
-    versions,
     without_unset,
 )
 
 Url = Annotated[str, Meta(pattern="^https?://", max_length=2048)]
-SourceIds = Annotated[list[Annotated[str, Meta(pattern=SOURCE_ID)]], Meta(max_length=100)]
+SourceIds = Annotated[
+    # The pattern is told, and not checked twice: `body_id` reads ids, at a tenth of what it costs.
+    list[Annotated[str, Meta(extra_json_schema={"pattern": SOURCE_ID})]], Meta(max_length=100)
+]
 EventTypes = Annotated[list[Pattern], Meta(max_length=100)]
 TimeoutSeconds = Annotated[float, Meta(ge=1, le=60)]
 
@@ -128,7 +132,7 @@ class DestinationController(Controller):
     path = "/v1/destinations"
     tags = ("Destinations",)
 
-    @post("/", permissions={"destinations:write"})
+    @post("/", permissions={"destinations:write"}, idempotency=Atomic(secret=True))
     async def create_destination(
         self,
         request: ApiRequest,
@@ -146,7 +150,7 @@ class DestinationController(Controller):
         )
         made = await destinations.create(request.tenant_id, edit)
         location = f"/v1/destinations/{ids.encode('dst', made.destination.id)}"
-        return tagged(_with_secret(made), made.destination.version, Location=location)
+        return _with_secret(made, Location=location)
 
     @get("/", permissions={"destinations:read"})
     async def list_destinations(
@@ -173,7 +177,7 @@ class DestinationController(Controller):
         found = await destinations.get(request.tenant_id, key)
         return tagged(_shown(found), found.version)
 
-    @patch("/{destination_id:str}", permissions={"destinations:write"})
+    @patch("/{destination_id:str}", permissions={"destinations:write"}, idempotency=Atomic())
     async def patch_destination(
         self,
         request: ApiRequest,
@@ -191,7 +195,7 @@ class DestinationController(Controller):
         )
         return tagged(_shown(changed), changed.version)
 
-    @delete("/{destination_id:str}", permissions={"destinations:write"})
+    @delete("/{destination_id:str}", permissions={"destinations:write"}, idempotency=Atomic())
     async def delete_destination(
         self,
         request: ApiRequest,
@@ -203,26 +207,49 @@ class DestinationController(Controller):
         key = ids.decode("dst", destination_id)
         await destinations.delete(request.tenant_id, key, versions(if_match))
 
-    @post("/{destination_id:str}/disable", permissions={"destinations:write"}, status_code=200)
+    @post(
+        "/{destination_id:str}/disable",
+        permissions={"destinations:write"},
+        status_code=200,
+        idempotency=Atomic(),
+    )
     async def disable_destination(
-        self, request: ApiRequest, destinations: NamedDependency[Destinations], destination_id: Id
+        self,
+        request: ApiRequest,
+        destinations: NamedDependency[Destinations],
+        destination_id: Id,
+        if_match: IfMatch = None,
     ) -> Response[DestinationOut]:
         """Stop delivering there until it is enabled."""
         key = ids.decode("dst", destination_id)
-        changed = await destinations.switch(request.tenant_id, key, "disabled")
-        return tagged(_shown(changed), changed.version)
-
-    @post("/{destination_id:str}/enable", permissions={"destinations:write"}, status_code=200)
-    async def enable_destination(
-        self, request: ApiRequest, destinations: NamedDependency[Destinations], destination_id: Id
-    ) -> Response[DestinationOut]:
-        """Deliver there again."""
-        key = ids.decode("dst", destination_id)
-        changed = await destinations.switch(request.tenant_id, key, "enabled")
+        allowed = versions(if_match)
+        changed = await destinations.switch(request.tenant_id, key, "disabled", allowed)
         return tagged(_shown(changed), changed.version)
 
     @post(
-        "/{destination_id:str}/rotate-secret", permissions={"destinations:write"}, status_code=200
+        "/{destination_id:str}/enable",
+        permissions={"destinations:write"},
+        status_code=200,
+        idempotency=Atomic(),
+    )
+    async def enable_destination(
+        self,
+        request: ApiRequest,
+        destinations: NamedDependency[Destinations],
+        destination_id: Id,
+        if_match: IfMatch = None,
+    ) -> Response[DestinationOut]:
+        """Deliver there again."""
+        key = ids.decode("dst", destination_id)
+        allowed = versions(if_match)
+        changed = await destinations.switch(request.tenant_id, key, "enabled", allowed)
+        return tagged(_shown(changed), changed.version)
+
+    @post(
+        "/{destination_id:str}/rotate-secret",
+        permissions={"destinations:write"},
+        status_code=200,
+        idempotency=Atomic(secret=True),
     )
     async def rotate_destination_secret(
         self,
@@ -230,14 +257,16 @@ class DestinationController(Controller):
         destinations: NamedDependency[Destinations],
         destination_id: Id,
         data: RequestBody[SigningSecretRotation],
+        if_match: IfMatch = None,
     ) -> Response[DestinationWithSecret]:
         """Sign with a new secret, and with the old ones for a while more."""
         changed = await destinations.rotate_secret(
             request.tenant_id,
             ids.decode("dst", destination_id),
             timedelta(seconds=data.overlap_s),
+            versions(if_match),
         )
-        return tagged(_with_secret(changed), changed.destination.version)
+        return _with_secret(changed)
 
 
 def _source_ids(texts: Sequence[str]) -> tuple[UUID, ...]:
@@ -256,8 +285,15 @@ def _shown(destination: Destination) -> DestinationOut:
     return DestinationOut(**_fields(destination))
 
 
-def _with_secret(opened: OpenedDestination) -> DestinationWithSecret:
-    return DestinationWithSecret(**_fields(opened.destination), secret=opened.new_secret or "")
+def _with_secret(opened: OpenedDestination, **headers: str) -> Response[DestinationWithSecret]:
+    destination = opened.destination
+    fields = _fields(destination)
+    return tagged(
+        DestinationWithSecret(**fields, secret=opened.new_secret or ""),
+        destination.version,
+        shown=DestinationOut(**fields),
+        **headers,
+    )
 
 
 def _fields(destination: Destination) -> dict[str, Any]:

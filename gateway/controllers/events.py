@@ -11,9 +11,11 @@ from litestar.params import QueryParameter
 from crossdock import ids
 from crossdock.inbound.events import Events
 from crossdock.inbound.model import Event, EventFilter, EventSummary
+from gateway.entity_tags import tag_of
 from gateway.request import ApiRequest
 from gateway.wire import (
     DEFAULT_LIMIT,
+    MOMENT,
     SOURCE_ID,
     Cursor,
     Id,
@@ -21,6 +23,7 @@ from gateway.wire import (
     as_text,
     query_id,
     query_moment,
+    tagged,
 )
 
 BYTES: Final = "application/octet-stream"
@@ -34,8 +37,12 @@ EventType = Annotated[
         max_length=128, pattern=r"^[\x21-\x7e]*$", description="Only events of exactly this type."
     ),
 ]
-After = Annotated[datetime | None, QueryParameter(description="Received at this moment or later.")]
-Before = Annotated[datetime | None, QueryParameter(description="Received before this moment.")]
+After = Annotated[
+    str | None, QueryParameter(description="Received at this moment or later.", schema_extra=MOMENT)
+]
+Before = Annotated[
+    str | None, QueryParameter(description="Received before this moment.", schema_extra=MOMENT)
+]
 
 
 class EventItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,17 +116,18 @@ class EventController(Controller):
     @get("/{event_id:str}", permissions={"events:read"})
     async def get_event(
         self, request: ApiRequest, events: NamedDependency[Events], event_id: Id
-    ) -> EventOut:
+    ) -> Response[EventOut]:
         """Show an event, by its own id or by that of a duplicate that was answered with 202."""
         found = await events.get(request.tenant_id, ids.decode("evt", event_id))
         text, encoded = as_text(found.body)
-        return EventOut(
+        event = EventOut(
             **_fields(found, len(found.body)),
             headers=found.headers,
             traceparent=found.traceparent,
             payload=text,
             payload_base64=encoded,
         )
+        return tagged(event)
 
     @get("/{event_id:str}/payload", permissions={"events:read"}, media_type=BYTES)
     async def get_event_payload(
@@ -135,7 +143,10 @@ class EventController(Controller):
         return Response(
             found.body,
             media_type=BYTES,
-            headers={"Content-Disposition": f'attachment; filename="{name}"'},
+            headers={
+                "Content-Disposition": f'attachment; filename="{name}"',
+                "ETag": tag_of(found.body),
+            },
         )
 
 

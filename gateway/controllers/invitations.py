@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 
 import msgspec
-from litestar import Controller, delete, get, post
+from litestar import Controller, Response, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import RequestBody
 from msgspec import Meta
@@ -15,8 +15,10 @@ from crossdock.access.invitations.model import Invitation
 from crossdock.access.invitations.service import Invitations
 from crossdock.access.users.model import UserName, UserRoles
 from gateway.controllers.auth import Email, Password, Token
+from gateway.declarations import Atomic, Scoped
+from gateway.entity_tags import versions
 from gateway.request import ApiRequest
-from gateway.wire import DEFAULT_LIMIT, Cursor, Id, Limit
+from gateway.wire import DEFAULT_LIMIT, Cursor, Id, IfMatch, Limit, tagged
 
 
 class InvitationOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,18 +87,19 @@ class InvitationController(Controller):
     path = "/v1/invitations"
     tags = ("Users",)
 
-    @post("/", permissions={"users:write"})
+    @post("/", permissions={"users:write"}, idempotency=Atomic())
     async def create_invitation(
         self,
         request: ApiRequest,
         invitations: NamedDependency[Invitations],
         data: RequestBody[InvitationCreate],
-    ) -> InvitationOut:
+    ) -> Response[InvitationOut]:
         """Invite somebody by a letter, which alone has the token."""
         made = await invitations.invite(
             request.auth, data.email, data.roles, address=request.origin.address
         )
-        return _shown(made)
+        shown = _shown(made)
+        return tagged(shown, made.version, Location=f"/v1/invitations/{shown.id}")
 
     @get("/", permissions={"users:read"})
     async def list_invitations(
@@ -114,16 +117,31 @@ class InvitationController(Controller):
             request.next_cursor("invitations", found, {}),
         )
 
-    @delete("/{invitation_id:str}", permissions={"users:write"})
-    async def revoke_invitation(
+    @get("/{invitation_id:str}", permissions={"users:read"})
+    async def get_invitation(
         self, request: ApiRequest, invitations: NamedDependency[Invitations], invitation_id: Id
+    ) -> Response[InvitationOut]:
+        """Show an invitation."""
+        found = await invitations.get(request.tenant_id, ids.decode("inv", invitation_id))
+        return tagged(_shown(found), found.version)
+
+    @delete("/{invitation_id:str}", permissions={"users:write"}, idempotency=Atomic())
+    async def revoke_invitation(
+        self,
+        request: ApiRequest,
+        invitations: NamedDependency[Invitations],
+        invitation_id: Id,
+        if_match: IfMatch = None,
     ) -> None:
         """Take an invitation back. It stays listed."""
         await invitations.revoke(
-            request.auth, ids.decode("inv", invitation_id), address=request.origin.address
+            request.auth,
+            ids.decode("inv", invitation_id),
+            versions(if_match),
+            address=request.origin.address,
         )
 
-    @post("/accept", public=True)
+    @post("/accept", public=True, idempotency=Scoped("token"))
     async def accept_invitation(
         self,
         request: ApiRequest,

@@ -25,7 +25,7 @@ class KeySetController(Controller):
     path = "/.well-known"
     tags = ("Auth",)
 
-    @get("/jwks.json", public=True)
+    @get("/jwks.json", public=True, unmetered=True)
     async def get_jwks(self, signing_keys: NamedDependency[SigningKeys]) -> Response[KeySet]:
         """Show the keys that access tokens are signed with: what signs, what will, what did."""
         keys = signing_keys.jwks()["keys"]

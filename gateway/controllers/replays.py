@@ -12,8 +12,18 @@ from msgspec import Meta
 from crossdock import ids
 from crossdock.delivery.model import Pattern, Replay, ReplayFilter, ReplayState
 from crossdock.delivery.replays.service import Replays
+from gateway.declarations import Atomic
 from gateway.request import ApiRequest
-from gateway.wire import DEFAULT_LIMIT, DESTINATION_ID, SOURCE_ID, Cursor, Id, Limit, body_id
+from gateway.wire import (
+    DEFAULT_LIMIT,
+    DESTINATION_ID,
+    SOURCE_ID,
+    Cursor,
+    Id,
+    Limit,
+    body_id,
+    tagged,
+)
 
 Moment = Annotated[datetime, Meta(tz=True)]
 
@@ -61,13 +71,13 @@ class ReplayController(Controller):
     path = "/v1/replays"
     tags = ("Replays",)
 
-    @post("/", permissions={"replays:write"})
+    @post("/", permissions={"replays:write"}, idempotency=Atomic(required=True))
     async def create_replay(
         self, request: ApiRequest, replays: NamedDependency[Replays], data: RequestBody[ReplayWish]
     ) -> Response[ReplayOut]:
         """Start a replay of what matches now; a worker carries it out."""
         made = _shown(await replays.create(request.tenant_id, _filter(data)))
-        return Response(made, headers={"Location": f"/v1/replays/{made.id}"})
+        return tagged(made, Location=f"/v1/replays/{made.id}")
 
     @get("/", permissions={"replays:read"})
     async def list_replays(
@@ -87,16 +97,23 @@ class ReplayController(Controller):
     @get("/{replay_id:str}", permissions={"replays:read"})
     async def get_replay(
         self, request: ApiRequest, replays: NamedDependency[Replays], replay_id: Id
-    ) -> ReplayOut:
+    ) -> Response[ReplayOut]:
         """Show a replay and its progress."""
-        return _shown(await replays.get(request.tenant_id, ids.decode("rpl", replay_id)))
+        found = await replays.get(request.tenant_id, ids.decode("rpl", replay_id))
+        return tagged(_shown(found))
 
-    @post("/{replay_id:str}/cancel", permissions={"replays:write"}, status_code=200)
+    @post(
+        "/{replay_id:str}/cancel",
+        permissions={"replays:write"},
+        status_code=200,
+        idempotency=Atomic(),
+    )
     async def cancel_replay(
         self, request: ApiRequest, replays: NamedDependency[Replays], replay_id: Id
-    ) -> ReplayOut:
+    ) -> Response[ReplayOut]:
         """Stop a running replay; what it has made goes on."""
-        return _shown(await replays.cancel(request.tenant_id, ids.decode("rpl", replay_id)))
+        changed = await replays.cancel(request.tenant_id, ids.decode("rpl", replay_id))
+        return tagged(_shown(changed))
 
 
 def _filter(wish: ReplayWish) -> ReplayFilter:

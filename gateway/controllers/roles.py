@@ -22,6 +22,8 @@ from crossdock.access.roles.service import Roles
 from crossdock.access.rules import MAX_PERMISSIONS
 from crossdock.errors import Conflict
 from gateway.controllers.api_keys import Permission
+from gateway.declarations import Atomic
+from gateway.entity_tags import versions
 from gateway.request import ApiRequest
 from gateway.wire import (
     DEFAULT_LIMIT,
@@ -31,7 +33,6 @@ from gateway.wire import (
     Limit,
     MergePatch,
     tagged,
-    versions,
     without_unset,
 )
 
@@ -103,7 +104,7 @@ class RoleController(Controller):
             [_either(item.role) for item in found.items], request.next_cursor("roles", found, {})
         )
 
-    @post("/", permissions={"roles:write"})
+    @post("/", permissions={"roles:write"}, idempotency=Atomic())
     async def create_role(
         self, request: ApiRequest, roles: NamedDependency[Roles], data: RequestBody[RoleCreate]
     ) -> Response[RoleOut]:
@@ -122,11 +123,11 @@ class RoleController(Controller):
         """Show a role."""
         for role in roles.built_in(request.tenant_id):
             if role.name == role_id:
-                return Response(_built_in(role))
+                return tagged(_built_in(role))
         found = await roles.get(request.tenant_id, ids.decode("rol", role_id))
         return tagged(_shown(found), found.role.version)
 
-    @patch("/{role_id:str}", permissions={"roles:write"})
+    @patch("/{role_id:str}", permissions={"roles:write"}, idempotency=Atomic())
     async def patch_role(
         self,
         request: ApiRequest,
@@ -145,7 +146,7 @@ class RoleController(Controller):
         )
         return tagged(_shown(changed), changed.role.version)
 
-    @delete("/{role_id:str}", permissions={"roles:write"})
+    @delete("/{role_id:str}", permissions={"roles:write"}, idempotency=Atomic())
     async def delete_role(
         self,
         request: ApiRequest,

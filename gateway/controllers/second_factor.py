@@ -7,6 +7,7 @@ from litestar.params import RequestBody
 
 from crossdock.identity.factor.service import SecondFactor
 from gateway.controllers.auth import Code, Password
+from gateway.declarations import Apart, Atomic
 from gateway.request import ApiRequest
 
 
@@ -50,7 +51,7 @@ class SecondFactorController(Controller):
     path = "/v1/auth/totp"
     tags = ("Auth",)
 
-    @post("/", user=True, status_code=200)
+    @post("/", user=True, status_code=200, idempotency=Apart(secret=True))
     async def set_up_second_factor(
         self,
         request: ApiRequest,
@@ -63,7 +64,7 @@ class SecondFactorController(Controller):
         )
         return FactorOut(secret=found.secret, uri=found.uri)
 
-    @post("/confirm", user=True, status_code=200)
+    @post("/confirm", user=True, status_code=200, idempotency=Atomic(secret=True))
     async def confirm_second_factor(
         self,
         request: ApiRequest,
@@ -74,7 +75,7 @@ class SecondFactorController(Controller):
         codes = await second_factor.confirm(request.auth, code=data.code, origin=request.origin)
         return RecoveryCodesOut(recovery_codes=list(codes))
 
-    @post("/disable", user=True, status_code=204)
+    @post("/disable", user=True, status_code=204, idempotency=Apart())
     async def disable_second_factor(
         self,
         request: ApiRequest,
@@ -86,7 +87,7 @@ class SecondFactorController(Controller):
             request.auth, password=data.password, code=data.code, origin=request.origin
         )
 
-    @post("/recovery-codes", user=True, status_code=200)
+    @post("/recovery-codes", user=True, status_code=200, idempotency=Apart(secret=True))
     async def renew_recovery_codes(
         self,
         request: ApiRequest,

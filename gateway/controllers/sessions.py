@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from crossdock import ids
 from crossdock.identity.sessions.model import Session
 from crossdock.identity.sessions.service import Sessions
+from gateway.declarations import Atomic
 from gateway.request import ApiRequest
 from gateway.wire import DEFAULT_LIMIT, Cursor, Id, Limit
 
@@ -60,7 +61,7 @@ class SessionController(Controller):
             request.next_cursor("own-sessions", found, filters),
         )
 
-    @delete("/{session_id:str}", user=True)
+    @delete("/{session_id:str}", user=True, idempotency=Atomic())
     async def end_session(
         self, request: ApiRequest, sessions: NamedDependency[Sessions], session_id: Id
     ) -> None:

@@ -6,6 +6,8 @@ from litestar.di import NamedDependency
 
 from crossdock.shards.model import ShardState
 from crossdock.shards.service import Shards
+from gateway.request import ApiRequest
+from gateway.wire import DEFAULT_LIMIT, Cursor, Limit
 
 
 class ShardOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,10 +21,11 @@ class ShardOut(msgspec.Struct, frozen=True, kw_only=True):
     is_reachable: bool
 
 
-class ShardList(msgspec.Struct, frozen=True):
-    """All shards."""
+class ShardPage(msgspec.Struct, frozen=True):
+    """Shards, newest first."""
 
     items: list[ShardOut]
+    next_cursor: str | None
 
 
 class AdminShardController(Controller):
@@ -32,9 +35,16 @@ class AdminShardController(Controller):
     tags = ("Operators",)
 
     @get("/", operator={"shards:read"})
-    async def list_shards(self, shards: NamedDependency[Shards]) -> ShardList:
-        """List the databases that tenants live on."""
-        return ShardList(
+    async def list_shards(
+        self,
+        request: ApiRequest,
+        shards: NamedDependency[Shards],
+        limit: Limit = DEFAULT_LIMIT,
+        cursor: Cursor = None,
+    ) -> ShardPage:
+        """List the databases that tenants live on, newest first."""
+        found = await shards.page(request.window("shards", limit, cursor, {}))
+        return ShardPage(
             [
                 ShardOut(
                     id=facts.shard.id,
@@ -43,6 +53,7 @@ class AdminShardController(Controller):
                     tenants=facts.tenants,
                     is_reachable=facts.is_reachable,
                 )
-                for facts in await shards.all()
-            ]
+                for facts in found.items
+            ],
+            request.next_cursor("shards", found, {}),
         )

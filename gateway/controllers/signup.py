@@ -13,6 +13,7 @@ from crossdock import ids
 from crossdock.inbound.model import Label
 from crossdock.tenancy.signup import Signups
 from crossdock.tenancy.signup.model import Form
+from gateway.declarations import Scoped
 from gateway.request import ApiRequest
 
 Slug = Annotated[str, Meta(min_length=3, max_length=63, pattern="^[a-z0-9-]+$")]
@@ -76,7 +77,7 @@ class SignupController(Controller):
     path = "/v1/signup"
     tags = ("Signing up",)
 
-    @post("/", public=True, status_code=202)
+    @post("/", public=True, status_code=202, idempotency=Scoped("email"))
     async def sign_up(
         self,
         request: ApiRequest,
@@ -93,7 +94,7 @@ class SignupController(Controller):
         )
         return SignupOut(await signups.begin(form, address=request.origin.address))
 
-    @post("/verify", public=True)
+    @post("/verify", public=True, idempotency=Scoped("token"))
     async def verify_signup(
         self,
         request: ApiRequest,

@@ -17,6 +17,7 @@ from crossdock.inbound.model import (
     OpenedSource,
     Pointer,
     PublicUrl,
+    RatePerMinute,
     Recipe,
     Scheme,
     SourceEdit,
@@ -24,6 +25,8 @@ from crossdock.inbound.model import (
 )
 from crossdock.inbound.service import Sources
 from crossdock.secrets.rules import MAX_LIVE
+from gateway.declarations import Atomic
+from gateway.entity_tags import versions
 from gateway.request import ApiRequest
 from gateway.wire import (
     DEFAULT_LIMIT,
@@ -35,7 +38,6 @@ from gateway.wire import (
     MergePatch,
     live_secrets,
     tagged,
-    versions,
     without_unset,
 )
 
@@ -57,6 +59,8 @@ class SourceOut(msgspec.Struct, frozen=True, kw_only=True):
     ingest_url: str
     """Where its sender posts to. Whoever knows it may knock; the signature opens."""
     max_body_bytes: int
+    webhooks_per_minute: int | None
+    """Its own limit, if it has one; the tenant's holds beside it."""
     created_at: datetime
     updated_at: datetime
 
@@ -84,6 +88,8 @@ class SourceCreate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     secrets: Annotated[list[Secret], Meta(max_length=MAX_LIVE)] = []
     """The provider's secrets, the current one first; without any, one is generated."""
     max_body_bytes: Annotated[int, Meta(ge=1)] | None = None
+    webhooks_per_minute: RatePerMinute | None = None
+    """How many webhooks it takes; the tenant's limit holds beside it."""
 
 
 class HmacPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -116,6 +122,7 @@ class SourcePatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     name: Label | UnsetType = UNSET
     recipe: RecipePatch | UnsetType | None = UNSET
     max_body_bytes: Annotated[int, Meta(ge=1)] | UnsetType | None = UNSET
+    webhooks_per_minute: RatePerMinute | UnsetType | None = UNSET
 
 
 class SecretRotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -133,7 +140,7 @@ class SourceController(Controller):
     path = "/v1/sources"
     tags = ("Sources",)
 
-    @post("/", permissions={"sources:write"})
+    @post("/", permissions={"sources:write"}, idempotency=Atomic(secret=True))
     async def create_source(
         self,
         request: ApiRequest,
@@ -141,10 +148,15 @@ class SourceController(Controller):
         data: RequestBody[SourceCreate],
     ) -> Response[SourceWithSecret]:
         """Make a source; the answer has its ingest URL and, if it was generated, its secret."""
-        edit = SourceEdit(name=data.name, recipe=data.recipe, max_body_bytes=data.max_body_bytes)
+        edit = SourceEdit(
+            name=data.name,
+            recipe=data.recipe,
+            max_body_bytes=data.max_body_bytes,
+            webhooks_per_minute=data.webhooks_per_minute,
+        )
         made = await sources.create(request.tenant_id, data.scheme, edit, data.secrets)
         location = f"/v1/sources/{ids.encode('src', made.id)}"
-        return tagged(_with_secret(made, request), made.source.version, Location=location)
+        return _with_secret(made, request, Location=location)
 
     @get("/", permissions={"sources:read"})
     async def list_sources(
@@ -170,7 +182,7 @@ class SourceController(Controller):
         found = await sources.get(request.tenant_id, ids.decode("src", source_id))
         return tagged(_shown(found, request), found.source.version)
 
-    @patch("/{source_id:str}", permissions={"sources:write"})
+    @patch("/{source_id:str}", permissions={"sources:write"}, idempotency=Atomic(secret=True))
     async def patch_source(
         self,
         request: ApiRequest,
@@ -185,7 +197,7 @@ class SourceController(Controller):
         )
         return tagged(_shown(changed, request), changed.source.version)
 
-    @delete("/{source_id:str}", permissions={"sources:write"})
+    @delete("/{source_id:str}", permissions={"sources:write"}, idempotency=Atomic())
     async def delete_source(
         self,
         request: ApiRequest,
@@ -197,31 +209,55 @@ class SourceController(Controller):
         key = ids.decode("src", source_id)
         await sources.delete(request.tenant_id, key, versions(if_match))
 
-    @post("/{source_id:str}/pause", permissions={"sources:write"}, status_code=200)
+    @post(
+        "/{source_id:str}/pause",
+        permissions={"sources:write"},
+        status_code=200,
+        idempotency=Atomic(secret=True),
+    )
     async def pause_source(
-        self, request: ApiRequest, sources: NamedDependency[Sources], source_id: Id
+        self,
+        request: ApiRequest,
+        sources: NamedDependency[Sources],
+        source_id: Id,
+        if_match: IfMatch = None,
     ) -> Response[SourceOut]:
         """Refuse its webhooks until it is resumed."""
         key = ids.decode("src", source_id)
-        changed = await sources.switch(request.tenant_id, key, "paused")
+        changed = await sources.switch(request.tenant_id, key, "paused", versions(if_match))
         return tagged(_shown(changed, request), changed.source.version)
 
-    @post("/{source_id:str}/resume", permissions={"sources:write"}, status_code=200)
+    @post(
+        "/{source_id:str}/resume",
+        permissions={"sources:write"},
+        status_code=200,
+        idempotency=Atomic(secret=True),
+    )
     async def resume_source(
-        self, request: ApiRequest, sources: NamedDependency[Sources], source_id: Id
+        self,
+        request: ApiRequest,
+        sources: NamedDependency[Sources],
+        source_id: Id,
+        if_match: IfMatch = None,
     ) -> Response[SourceOut]:
         """Take its webhooks again."""
         key = ids.decode("src", source_id)
-        changed = await sources.switch(request.tenant_id, key, "active")
+        changed = await sources.switch(request.tenant_id, key, "active", versions(if_match))
         return tagged(_shown(changed, request), changed.source.version)
 
-    @post("/{source_id:str}/rotate-secret", permissions={"sources:write"}, status_code=200)
+    @post(
+        "/{source_id:str}/rotate-secret",
+        permissions={"sources:write"},
+        status_code=200,
+        idempotency=Atomic(secret=True),
+    )
     async def rotate_source_secret(
         self,
         request: ApiRequest,
         sources: NamedDependency[Sources],
         source_id: Id,
         data: RequestBody[SecretRotation],
+        if_match: IfMatch = None,
     ) -> Response[SourceWithSecret]:
         """Make a new secret the current one; the old ones verify for a while more."""
         changed = await sources.rotate_secret(
@@ -229,23 +265,43 @@ class SourceController(Controller):
             ids.decode("src", source_id),
             data.secret,
             timedelta(seconds=data.overlap_s),
+            versions(if_match),
         )
-        return tagged(_with_secret(changed, request), changed.source.version)
+        return _with_secret(changed, request)
 
-    @delete("/{source_id:str}/secrets/{secret_id:str}", permissions={"sources:write"})
+    @delete(
+        "/{source_id:str}/secrets/{secret_id:str}",
+        permissions={"sources:write"},
+        idempotency=Atomic(),
+    )
     async def revoke_source_secret(
-        self, request: ApiRequest, sources: NamedDependency[Sources], source_id: Id, secret_id: Id
+        self,
+        *,
+        request: ApiRequest,
+        sources: NamedDependency[Sources],
+        source_id: Id,
+        secret_id: Id,
+        if_match: IfMatch = None,
     ) -> None:
-        """End one of the overlapping secrets at once."""
-        await sources.revoke_secret(request.tenant_id, ids.decode("src", source_id), secret_id)
+        """End one of the overlapping secrets at once; `If-Match` is about its source."""
+        key = ids.decode("src", source_id)
+        await sources.revoke_secret(request.tenant_id, key, secret_id, versions(if_match))
 
 
 def _shown(opened: OpenedSource, request: ApiRequest) -> SourceOut:
     return SourceOut(**_fields(opened, request))
 
 
-def _with_secret(opened: OpenedSource, request: ApiRequest) -> SourceWithSecret:
-    return SourceWithSecret(**_fields(opened, request), secret=opened.new_secret)
+def _with_secret(
+    opened: OpenedSource, request: ApiRequest, **headers: str
+) -> Response[SourceWithSecret]:
+    fields = _fields(opened, request)
+    return tagged(
+        SourceWithSecret(**fields, secret=opened.new_secret),
+        opened.source.version,
+        shown=SourceOut(**fields),
+        **headers,
+    )
 
 
 def _fields(opened: OpenedSource, request: ApiRequest) -> dict[str, Any]:
@@ -261,6 +317,7 @@ def _fields(opened: OpenedSource, request: ApiRequest) -> dict[str, Any]:
         "secrets": live_secrets(source.secrets, datetime.now(UTC)),
         "ingest_url": f"{request.public_url}/in/{token}",
         "max_body_bytes": source.max_body_bytes,
+        "webhooks_per_minute": source.webhooks_per_minute,
         "created_at": source.created_at,
         "updated_at": source.updated_at,
     }

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 
 import msgspec
-from litestar import Controller, delete, get, post
+from litestar import Controller, Response, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import RequestBody
 from msgspec import Meta
@@ -14,8 +14,10 @@ from crossdock.access.support.model import SupportAccess, SupportToken
 from crossdock.access.support.rules import MAX_MINUTES, MIN_MINUTES
 from crossdock.access.support.service import OperatorSupport, SupportAccesses
 from crossdock.tenancy.rules import MAX_REASON
+from gateway.declarations import Apart, Atomic
+from gateway.entity_tags import versions
 from gateway.request import ApiRequest
-from gateway.wire import DEFAULT_LIMIT, Cursor, Id, Limit
+from gateway.wire import DEFAULT_LIMIT, Cursor, Id, IfMatch, Limit, tagged
 
 
 class SupportAccessOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,21 +87,26 @@ class SupportAccessController(Controller):
         request: ApiRequest,
         support_accesses: NamedDependency[SupportAccesses],
         support_id: Id,
-    ) -> SupportAccessOut:
+    ) -> Response[SupportAccessOut]:
         """Show a support access."""
         key = ids.decode("sup", support_id)
-        return _shown(await support_accesses.get(request.tenant_id, key))
+        found = await support_accesses.get(request.tenant_id, key)
+        return tagged(_shown(found), found.version)
 
-    @delete("/{support_id:str}", permissions={"support:write"})
+    @delete("/{support_id:str}", permissions={"support:write"}, idempotency=Atomic())
     async def end_support_access(
         self,
         request: ApiRequest,
         support_accesses: NamedDependency[SupportAccesses],
         support_id: Id,
+        if_match: IfMatch = None,
     ) -> None:
         """End a support access: refused everywhere within a second. It stays listed."""
         await support_accesses.end(
-            request.auth, ids.decode("sup", support_id), address=request.origin.address
+            request.auth,
+            ids.decode("sup", support_id),
+            versions(if_match),
+            address=request.origin.address,
         )
 
 
@@ -109,7 +116,7 @@ class OperatorSupportController(Controller):
     path = "/v1/admin/tenants/{tenant_id:str}/support"
     tags = ("Operators",)
 
-    @post("/", operator={"support:open"})
+    @post("/", operator={"support:open"}, idempotency=Apart(secret=True))
     async def open_support(
         self,
         request: ApiRequest,
@@ -127,7 +134,7 @@ class OperatorSupportController(Controller):
         )
         return _token(opened)
 
-    @post("/{support_id:str}/token", operator={"support:open"})
+    @post("/{support_id:str}/token", operator={"support:open"}, idempotency=Apart(secret=True))
     async def renew_support(
         self,
         request: ApiRequest,
@@ -144,7 +151,7 @@ class OperatorSupportController(Controller):
         )
         return _token(renewed)
 
-    @delete("/{support_id:str}", operator={"support:open"})
+    @delete("/{support_id:str}", operator={"support:open"}, idempotency=Apart())
     async def end_support(
         self,
         request: ApiRequest,

@@ -3,16 +3,19 @@
 from datetime import date, datetime
 
 import msgspec
-from litestar import Controller, get, patch
+from litestar import Controller, Response, get, patch
 from litestar.di import NamedDependency
 from msgspec import UNSET, UnsetType
 
 from crossdock import ids
 from crossdock.inbound.model import Label
+from crossdock.tenancy import rules
 from crossdock.tenancy.model import Plan, Share, Tenant, TenantState, Usage
 from crossdock.tenancy.own import OwnTenant
+from gateway.declarations import Apart
+from gateway.entity_tags import versions
 from gateway.request import ApiRequest
-from gateway.wire import MergePatch
+from gateway.wire import IfMatch, MergePatch, tagged
 
 
 class TenantOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,31 +56,34 @@ class TenantController(Controller):
     @get("/", permissions={"tenant:read"})
     async def get_tenant(
         self, request: ApiRequest, own_tenant: NamedDependency[OwnTenant]
-    ) -> TenantOut:
+    ) -> Response[TenantOut]:
         """Show the caller's tenant."""
-        return shown(await own_tenant.get(request.tenant_id))
+        return _tagged(await own_tenant.get(request.tenant_id))
 
-    @patch("/", permissions={"tenant:write"})
+    @patch("/", permissions={"tenant:write"}, idempotency=Apart())
     async def patch_tenant(
         self,
         request: ApiRequest,
         own_tenant: NamedDependency[OwnTenant],
         data: MergePatch[TenantPatch],
-    ) -> TenantOut:
+        if_match: IfMatch = None,
+    ) -> Response[TenantOut]:
         """Rename the caller's tenant; its slug stays."""
-        if isinstance(data.name, UnsetType):
-            return shown(await own_tenant.get(request.tenant_id))
         found = await own_tenant.rename(
-            request.tenant_id, data.name, by=request.auth, address=request.origin.address or None
+            request.tenant_id,
+            None if isinstance(data.name, UnsetType) else data.name,
+            versions(if_match),
+            by=request.auth,
+            address=request.origin.address or None,
         )
-        return shown(found)
+        return _tagged(found)
 
     @get("/usage", permissions={"tenant:read"})
     async def get_tenant_usage(
         self, request: ApiRequest, own_tenant: NamedDependency[OwnTenant]
-    ) -> UsageOut:
+    ) -> Response[UsageOut]:
         """Show what the caller's tenant uses of what it may."""
-        return shown_usage(await own_tenant.usage(request.tenant_id))
+        return tagged(shown_usage(await own_tenant.usage(request.tenant_id)))
 
 
 def shown(tenant: Tenant) -> TenantOut:
@@ -90,6 +96,10 @@ def shown(tenant: Tenant) -> TenantOut:
         plan=tenant.plan,
         created_at=tenant.created_at,
     )
+
+
+def _tagged(tenant: Tenant) -> Response[TenantOut]:
+    return tagged(shown(tenant), rules.own_version(tenant))
 
 
 def shown_usage(usage: Usage) -> UsageOut:

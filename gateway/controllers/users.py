@@ -12,6 +12,8 @@ from crossdock.access.users.model import User, UserName, UserRoles, UserState
 from crossdock.access.users.service import Users
 from gateway.controllers.sessions import SessionPage
 from gateway.controllers.sessions import shown as shown_session
+from gateway.declarations import Apart, Atomic
+from gateway.entity_tags import versions
 from gateway.request import ApiRequest
 from gateway.wire import (
     DEFAULT_LIMIT,
@@ -21,7 +23,6 @@ from gateway.wire import (
     Limit,
     MergePatch,
     tagged,
-    versions,
     without_unset,
 )
 
@@ -84,7 +85,7 @@ class UserController(Controller):
         found = await users.get(request.tenant_id, ids.decode("usr", user_id))
         return tagged(_shown(found), found.version)
 
-    @patch("/{user_id:str}", permissions={"users:write"})
+    @patch("/{user_id:str}", permissions={"users:write"}, idempotency=Atomic())
     async def patch_user(
         self,
         request: ApiRequest,
@@ -103,7 +104,7 @@ class UserController(Controller):
         )
         return tagged(_shown(changed), changed.version)
 
-    @delete("/{user_id:str}", permissions={"users:write"})
+    @delete("/{user_id:str}", permissions={"users:write"}, idempotency=Apart())
     async def remove_user(
         self,
         request: ApiRequest,
@@ -137,7 +138,7 @@ class UserController(Controller):
             request.next_cursor("user-sessions", found, {"user": user_id}),
         )
 
-    @delete("/{user_id:str}/sessions", permissions={"users:write"})
+    @delete("/{user_id:str}/sessions", permissions={"users:write"}, idempotency=Atomic())
     async def end_user_sessions(
         self, request: ApiRequest, users: NamedDependency[Users], user_id: Id
     ) -> None:

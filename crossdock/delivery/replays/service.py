@@ -43,12 +43,15 @@ class Replays:
         """Start a replay of everything that matches now; a worker carries it out.
 
         Raises:
-            Invalid: the time range is empty.
+            Invalid: the time range is empty, or a type has letters that none has.
             QuotaReached: as many jobs of the tenant are running as may.
         """
+        found = rules.check_types(wanted.event_types)
         after, before = wanted.created_after, wanted.created_before
         if after is not None and before is not None and after >= before:
-            raise Invalid(None, Violation("/created_before", "is not after created_after"))
+            found.append(Violation("/created_before", "is not after created_after"))
+        if found:
+            raise Invalid(None, *found)
         now = self._clock()
         replay = Replay(
             tenant_id=tenant_id,

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import count
-from typing import Any, cast
+from typing import Any, Final, cast
 from uuid import UUID
 
 import asyncpg
@@ -26,6 +26,9 @@ from tests.beds.crowd import Crowd
 from tests.beds.signing_in import Unknowing
 
 _numbers = count(1)
+
+ALIAS: Final = "alias"
+"""Under this name `owner` has the id of a duplicate of its event."""
 
 
 class Caller(msgspec.Struct):
@@ -224,3 +227,50 @@ async def bob(new_tenant: Callable[..., Awaitable[Caller]]) -> Caller:
 def anonymous(connect: Callable[..., httpx.AsyncClient]) -> httpx.AsyncClient:
     """A client without a key."""
     return connect()
+
+
+@pytest.fixture(scope="module")
+async def operator(crowd: Any, connect: Any) -> Any:
+    """One of the platform's people."""
+    return connect((await crowd.operator()).token)
+
+
+@pytest.fixture(scope="module")
+async def owner(new_tenant: Any, crowd: Any, connect: Any, rows: Any) -> dict[str, Any]:
+    """A tenant, its owner, and one of everything that the API and the workers make."""
+    caller = await new_tenant()
+    member = await crowd.user(caller.tenant_id, "owner")
+    colleague = await crowd.user(caller.tenant_id, "viewer")
+    http = connect(member.token)
+
+    async def made(path: str, **body: Any) -> Any:
+        answer = await http.post(path, json=body, headers={"Idempotency-Key": ids.new().hex})
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    source = await made("/v1/sources", name="s", scheme="stripe")
+    await http.post(f"/v1/sources/{source['id']}/rotate-secret", json={})
+    secrets = (await http.get(f"/v1/sources/{source['id']}")).json()["secrets"]
+    destination = await made("/v1/destinations", name="d", url="https://example.com/hooks")
+    alias = ids.new()
+    event = await rows.event(caller.tenant_id, ids.decode("src", source["id"]), alias_id=alias)
+    delivery = await rows.delivery(caller.tenant_id, event, ids.decode("dst", destination["id"]))
+    owned = {
+        "source_id": source["id"],
+        "secret_id": secrets[1]["id"],
+        "destination_id": destination["id"],
+        "event_id": ids.encode("evt", event),
+        ALIAS: ids.encode("evt", alias),
+        "delivery_id": ids.encode("dlv", delivery),
+        "user_id": colleague.wire_id,
+        "session_id": ids.encode("ses", member.session_id),
+        "tenant_id": ids.encode("ten", caller.tenant_id),
+    }
+    for name, path, body in (
+        ("replay_id", "/v1/replays", {}),
+        ("key_id", "/v1/api-keys", {"name": "k", "permissions": ["events:read"]}),
+        ("invitation_id", "/v1/invitations", {"email": "i@example.com", "roles": ["viewer"]}),
+        ("role_id", "/v1/roles", {"name": "r", "permissions": ["events:read"]}),
+    ):
+        owned[name] = (await made(path, **body))["id"]
+    return {"caller": caller, "http": http, "owned": owned}

@@ -98,7 +98,7 @@ async def test_every_way_of_not_being_known_gets_one_answer(
     assert answer.headers["www-authenticate"] == challenge
     assert answer.json() == {
         "type": "/problems/unauthenticated",
-        "title": "Unauthorized",
+        "title": "No valid credentials",
         "status": 401,
         "detail": "The credentials are missing, unknown, expired or revoked.",
         "instance": "/v1/sources",

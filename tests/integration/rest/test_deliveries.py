@@ -12,6 +12,10 @@ async def caller(new_tenant: Any) -> Any:
     return await new_tenant()
 
 
+def _key() -> dict[str, str]:
+    return {"Idempotency-Key": ids.new().hex}
+
+
 async def destination_of(caller: Any) -> str:
     body = {"name": f"d {ids.new()}", "url": "https://example.com/hooks"}
     found: str = (await caller.http.post("/v1/destinations", json=body)).json()["id"]
@@ -107,7 +111,7 @@ async def test_an_event_is_replayed_to_who_wants_it_now(new_tenant: Any, rows: A
 async def test_a_bulk_replay_is_made_shown_and_cancelled(caller: Any) -> None:
     destination = await destination_of(caller)
     wish = {"state": "dead", "destination_id": destination, "event_types": ["order.*"]}
-    answer = await caller.http.post("/v1/replays", json=wish)
+    answer = await caller.http.post("/v1/replays", json=wish, headers=_key())
     assert answer.status_code == 201, answer.text
     made = answer.json()
     assert (made["state"], made["replayed"]) == ("running", 0)
@@ -136,6 +140,6 @@ async def test_a_bulk_replay_is_made_shown_and_cancelled(caller: Any) -> None:
     ],
 )
 async def test_a_bad_wish_is_refused(caller: Any, wish: dict[str, Any], pointer: str) -> None:
-    answer = await caller.http.post("/v1/replays", json=wish)
+    answer = await caller.http.post("/v1/replays", json=wish, headers=_key())
     assert answer.status_code == 422, answer.text
     assert answer.json()["errors"][0]["pointer"] == pointer

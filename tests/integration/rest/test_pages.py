@@ -22,7 +22,9 @@ async def caller(new_tenant: Any, rows: Any) -> Any:
         if number:  # there is one already
             key = {"name": f"k{number}", "permissions": ["events:read"]}
             assert (await found.http.post("/v1/api-keys", json=key)).status_code == 201
-        assert (await found.http.post("/v1/replays", json={})).status_code == 201
+        key = {"Idempotency-Key": f"replay-{number}"}
+        answered = await found.http.post("/v1/replays", json={}, headers=key)
+        assert answered.status_code == 201
         event_id = await rows.event(found.tenant_id)
         destination_id = ids.decode("dst", answer.json()["id"])
         await rows.delivery(found.tenant_id, event_id, destination_id)

@@ -60,6 +60,13 @@ def test_a_pattern_takes_what_its_words_say(
     assert rules.matches(Wants(event_types=(pattern,)), A, event_type) is matches
 
 
+@pytest.mark.parametrize("odd", ["a b", "\n", "ä", "a\x7f", "\u2028"])
+def test_a_type_has_visible_ascii_characters_only(odd: str) -> None:
+    assert rules.check_types(["order.*", "~!"]) == []
+    found = rules.check_types(["order.*", odd, "b"])
+    assert [violation.pointer for violation in found] == ["/event_types/1"]
+
+
 def test_nothing_chosen_means_everything() -> None:
     assert rules.matches(Wants(), A, "order.paid")
     assert rules.matches(Wants(source_ids=(A,)), A, "")

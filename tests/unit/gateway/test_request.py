@@ -35,6 +35,16 @@ def test_nothing_passes_for_a_number_but_a_number(body: bytes) -> None:
     assert error.value.violations[0].pointer == "/number"
 
 
+@pytest.mark.parametrize("text", ["1", "1.0", "1e0", "10e-1"])
+def test_one_is_one_however_it_is_written(text: str) -> None:
+    assert decode(b'{"number": %s}' % text.encode(), Body) == Body(1)
+
+
+def test_a_number_that_a_double_does_not_hold_is_none() -> None:
+    with pytest.raises(Invalid):
+        decode(b'{"number": 9007199254740993.0}', Body)
+
+
 @given(st.binary(max_size=200))
 def test_no_bytes_break_it(body: bytes) -> None:
     try:
