@@ -1,0 +1,187 @@
+"""Examples of what is sent and answered, by the name of its schema.
+
+A test holds each one against its type, and that nothing is without one.
+"""
+
+from typing import Final
+
+from gateway.openapi import story
+from gateway.openapi.story import IDS
+
+__all__ = ["EXAMPLES", "IDS"]
+
+
+def _page(item: story.Example) -> story.Example:
+    return {"items": [item], "next_cursor": None}
+
+
+EXAMPLES: Final[dict[str, story.Example]] = {
+    "AcceptedOut": {
+        "tenant": {"id": story.TENANT, "slug": "acme", "name": "Acme"},
+        "user": {
+            "id": story.USER,
+            "email": "bob@acme.example",
+            "name": "Bob",
+            "roles": ["developer"],
+        },
+    },
+    "AdminTenantCreate": {"name": "Acme", "slug": "acme", "plan": "standard"},
+    "AdminTenantOut": story.ADMIN_TENANT,
+    "AdminTenantPage": _page(story.ADMIN_TENANT),
+    "AlertPage": _page(story.ALERT),
+    "ApiKeyCreate": {
+        "name": "dashboard",
+        "permissions": ["events:read", "deliveries:read"],
+        "requests_per_minute": 600,
+    },
+    "ApiKeyOut": story.API_KEY,
+    "ApiKeyPage": _page(story.API_KEY),
+    "ApiKeyRotation": {"overlap_s": 3600},
+    "BrowserSessionOut": {
+        "csrf_token": "2Dk8cX0lq0vVxJ8m6mC1yqk3hQ5bR7tN4wS9uZpLeAo",
+        "expires_in": 600,
+        "refresh_expires_at": "2026-12-07T09:00:00Z",
+        "session_id": story.SESSION,
+    },
+    "CodeIn": {"code": "492039"},
+    "Components": {
+        "components": {
+            "nats": {"state": "up", "latency_ms": 0.4, "since": story.MONDAY},
+            "postgres": {"state": "up", "latency_ms": 0.9, "since": story.MONDAY},
+        }
+    },
+    "DeliveryList": {"items": [story.DELIVERY_OUT]},
+    "DeliveryOut": story.DELIVERY_OUT,
+    "DeliveryPage": _page(story.DELIVERY_OUT),
+    "DeliveryWithAttempts": story.DELIVERY_OUT | {"attempts": [story.ATTEMPT]},
+    "DestinationCreate": {
+        "name": "Billing",
+        "url": "https://billing.acme.example/webhooks",
+        "event_types": ["invoice.*"],
+    },
+    "DestinationOut": story.DESTINATION_OUT,
+    "DestinationPage": _page(story.DESTINATION_OUT),
+    "DestinationPatch": {"event_types": ["invoice.*", "charge.refunded"]},
+    "DestinationWithSecret": story.DESTINATION_OUT | {"secret": story.SIGNING_SECRET},
+    "EntryPage": _page(story.ENTRY),
+    "EventOut": story.EVENT_ITEM
+    | {
+        "headers": [["user-agent", "Stripe/1.0"]],
+        "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "payload": '{"id": "evt_1QPqK2", "type": "invoice.paid"}',
+        "payload_base64": None,
+    },
+    "EventPage": _page(story.EVENT_ITEM),
+    "FactorChangeIn": {"password": story.PASSWORD, "code": "492039"},
+    "FactorIn": {"password": story.PASSWORD},
+    "FactorOut": {
+        "secret": "JBSWY3DPEHPK3PXP",
+        "uri": "otpauth://totp/Crossdock:ann%40acme.example?secret=JBSWY3DPEHPK3PXP",
+    },
+    "InvitationAccept": {"token": story.LETTER, "name": "Bob", "password": story.PASSWORD},
+    "InvitationCreate": {"email": "bob@acme.example", "roles": ["developer"]},
+    "InvitationOut": story.INVITATION,
+    "InvitationPage": _page(story.INVITATION),
+    "JoinedOut": {
+        "tenant": {"id": story.TENANT, "slug": "acme", "name": "Acme", "plan": "free"},
+        "user": {"id": story.USER, "email": "ann@acme.example", "name": "Ann", "roles": ["owner"]},
+    },
+    "KeySet": {
+        "keys": [
+            {
+                "kty": "OKP",
+                "crv": "Ed25519",
+                "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+                "kid": "58-g2SBg2ZmDYdHqbXUPBDKg4JqeLtzAibo7xvXS5JE",
+                "alg": "EdDSA",
+                "use": "sig",
+            }
+        ]
+    },
+    "Live": {"status": "ok"},
+    "LoginIn": {"email": "ann@acme.example", "password": story.PASSWORD, "tenant": "acme"},
+    "MeOut": {
+        "actor": {"kind": "user", "id": story.USER, "email": "ann@acme.example"},
+        "tenant": {"id": story.TENANT, "slug": "acme", "state": "active"},
+        "roles": ["viewer"],
+        "permissions": ["deliveries:read", "events:read"],
+    },
+    "NewApiKeyOut": story.API_KEY
+    | {"key": "cdk_dev_0O0T8JAJK1X3kXxUYypupU_1Ehn1k03df5Tw3RA15IzLjXZTCvbOLFxPOxR"},
+    "Nothing": {},
+    "PasswordIn": {"current_password": story.PASSWORD, "new_password": "amber-window-seven-rivers"},
+    "QuotaPatch": {"plan": "standard", "quotas": {"sources": 500, "users": None}},
+    "Ready": {"status": "ready"},
+    "RecoveryCodesOut": {"recovery_codes": ["7f3k-9qzt", "m2vx-4hcd"]},
+    "RefreshIn": {"refresh_token": story.REFRESH},
+    "ReplayOut": story.REPLAY_OUT,
+    "ReplayPage": _page(story.REPLAY_OUT),
+    "ReplayWish": story.WISH,
+    "ReplaySome": {"ids": [story.DELIVERY]},
+    "ReplayedList": {
+        "items": [{"index": 0, "id": story.DELIVERY, "status": 201, "delivery": story.DELIVERY_OUT}]
+    },
+    "ResetConfirmIn": {"token": story.LETTER, "new_password": "amber-window-seven-rivers"},
+    "ResetIn": {"email": "ann@acme.example", "tenant": "acme"},
+    "ResumeIn": {},
+    "RoleCreate": {
+        "name": "on-call",
+        "description": "Looks at deliveries, and replays them.",
+        "permissions": ["deliveries:write"],
+        "inherits": ["viewer"],
+    },
+    "RoleOut": story.ROLE,
+    "RolePage": _page(story.ROLE),
+    "RolePatch": {"permissions": ["deliveries:write", "replays:write"]},
+    "SecretRotation": {"overlap_s": 3600},
+    "SessionPage": _page(story.SESSION_OUT),
+    "ShardPage": {"items": [story.SHARD], "next_cursor": None},
+    "SigningSecretRotation": {"overlap_s": 3600},
+    "SignupIn": {
+        "email": "ann@acme.example",
+        "password": story.PASSWORD,
+        "name": "Ann",
+        "tenant_name": "Acme",
+        "slug": "acme",
+    },
+    "SignupOut": {"expires_at": "2026-11-24T09:00:00Z"},
+    "SourceCreate": {"name": "Stripe, live", "scheme": "stripe", "secrets": [story.SIGNING_SECRET]},
+    "SourceOut": story.SOURCE_OUT,
+    "SourcePage": _page(story.SOURCE_OUT),
+    "SourcePatch": {"name": "Stripe, test", "recipe": {"tolerance": 600}},
+    "SourceWithSecret": story.SOURCE_OUT | {"secret": None},
+    "SupportAccessOut": story.SUPPORT_OUT,
+    "SupportAccessPage": _page(story.SUPPORT_OUT),
+    "SupportOpen": {"reason": "Ticket 4711: deliveries to Billing fail.", "minutes": 60},
+    "SupportTokenOut": {
+        "support_id": story.SUPPORT,
+        "access_token": story.ACCESS,
+        "expires_in": 600,
+        "ends_at": story.NOON,
+    },
+    "SuspendIn": {"reason": "An invoice is overdue."},
+    "TenantOut": story.TENANT_OUT,
+    "TenantPatch": {"name": "Acme Ltd"},
+    "TerminateIn": {"reason": "The contract has ended.", "grace_days": 30},
+    "TokenPairOut": {
+        "access_token": story.ACCESS,
+        "token_type": "Bearer",
+        "expires_in": 600,
+        "refresh_token": story.REFRESH,
+        "refresh_expires_at": "2026-12-07T09:00:00Z",
+        "session_id": story.SESSION,
+    },
+    "UsageOut": {
+        "plan": "standard",
+        "day": "2026-11-23",
+        "usage": {
+            "sources": {"used": 4, "limit": 5, "percent": 80},
+            "events_per_day": {"used": 1200, "limit": None, "percent": None},
+        },
+        "blocked_until": None,
+    },
+    "UserOut": story.USER_OUT,
+    "UserPage": _page(story.USER_OUT),
+    "UserPatch": {"roles": ["admin"]},
+    "VerifyIn": {"token": story.LETTER, "slug": "acme"},
+}

@@ -1,0 +1,229 @@
+"""The story that the document's examples tell: who and what is in it.
+
+Acme takes Stripe's webhooks and passes them on to its billing service. Nothing of it is real, and
+no secret is one.
+"""
+
+from typing import Any, Final
+
+Example = dict[str, Any]
+
+MONDAY: Final = "2026-11-23T09:00:00Z"
+NOON: Final = "2026-11-23T12:00:00Z"
+FRIDAY: Final = "2026-11-27T09:00:00Z"
+
+TENANT: Final = "ten_01m83zq2h6egrr4jgvpmsm90wc"
+SOURCE: Final = "src_01m83zq36e8yrv3w2h5fk0c9tn"
+DESTINATION: Final = "dst_01m83zq3nh5t8b7x4d6yqvz0we"
+EVENT: Final = "evt_01m83zq41cf2r9s3k8m5h7j6pa"
+DELIVERY: Final = "dlv_01m83zq42vbxq7y4w9t2n5e8zd"
+USER: Final = "usr_01m83zq24h7c5t4twtwxr0ejpf"
+KEY: Final = "key_01m83ztv2e6n6v0v452348vgyc"
+SESSION: Final = "ses_01m83zq2fqy8a9vva7p10exhhb"
+SUPPORT: Final = "sup_01m83zr5mzq2k4v8s7d3b6n9wt"
+REPLAY: Final = "rpl_01m83zr8ctd5y2e7h4j9k3m6qa"
+
+IDS: Final = {
+    "tenant_id": TENANT,
+    "source_id": SOURCE,
+    "secret_id": "sec_b3f0a1c94d27",
+    "destination_id": DESTINATION,
+    "event_id": EVENT,
+    "delivery_id": DELIVERY,
+    "replay_id": REPLAY,
+    "key_id": KEY,
+    "user_id": USER,
+    "session_id": SESSION,
+    "role_id": "rol_01m83ztwp1jptksxfecpt6apvc",
+    "invitation_id": "inv_01m83zrb7nw4x6c8v2k5t9e3qd",
+    "support_id": SUPPORT,
+}
+"""By the names of parameters in paths."""
+
+SECRETS: Final = [{"id": IDS["secret_id"], "ends_at": None}]
+SIGNING_SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - made up
+ACCESS: Final = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJ1c3JfMDFtODMifQ.c2lnbmF0dXJl"
+REFRESH: Final = "cdr_dev_00000000KbJhkRwgzTmbILrkS3ulcxxgNQFWB3dDqCH"
+PASSWORD: Final = "plum-tractor-harbour-quiet"  # noqa: S105 - made up
+LETTER: Final = "Zk3vWq8pT1nYc5Rb7LxD2mHs9JfUe4Ga"
+
+TENANT_OUT: Final[Example] = {
+    "id": TENANT,
+    "slug": "acme",
+    "name": "Acme",
+    "state": "active",
+    "plan": "standard",
+    "created_at": MONDAY,
+}
+ADMIN_TENANT: Final[Example] = TENANT_OUT | {
+    "shard": 0,
+    "tier": "shared",
+    "quotas": {"sources": 500},
+    "reason": None,
+    "terminate_at": None,
+    "blocked_until": None,
+}
+SOURCE_OUT: Final[Example] = {
+    "id": SOURCE,
+    "name": "Stripe, live",
+    "scheme": "stripe",
+    "state": "active",
+    "recipe": {"tolerance": 300},
+    "secrets": SECRETS,
+    "ingest_url": "https://hooks.example.com/in/4jJ0rZ8QmT2vXc6LbN1sKp",
+    "max_body_bytes": 524_288,
+    "webhooks_per_minute": None,
+    "created_at": MONDAY,
+    "updated_at": MONDAY,
+}
+DESTINATION_OUT: Final[Example] = {
+    "id": DESTINATION,
+    "name": "Billing",
+    "url": "https://billing.acme.example/webhooks",
+    "state": "enabled",
+    "disabled_reason": None,
+    "source_ids": [SOURCE],
+    "event_types": ["invoice.*"],
+    "secrets": SECRETS,
+    "retry": None,
+    "timeout_s": 15.0,
+    "failing_since": None,
+    "created_at": MONDAY,
+    "updated_at": MONDAY,
+}
+EVENT_ITEM: Final[Example] = {
+    "id": EVENT,
+    "source_id": SOURCE,
+    "event_type": "invoice.paid",
+    "provider_id": "evt_1QPqK2",
+    "content_type": "application/json",
+    "size": 42,
+    "received_at": MONDAY,
+}
+DELIVERY_OUT: Final[Example] = {
+    "id": DELIVERY,
+    "event_id": EVENT,
+    "destination_id": DESTINATION,
+    "state": "dead",
+    "attempt_count": 1,
+    "next_attempt_at": None,
+    "last_status": 500,
+    "last_error": None,
+    "reason": "attempts_exhausted",
+    "replay_id": None,
+    "created_at": MONDAY,
+    "finished_at": NOON,
+}
+ATTEMPT: Final[Example] = {
+    "id": "att_01m83zq43ddk5v7w2x9y4c6t8e",
+    "number": 1,
+    "started_at": MONDAY,
+    "duration_ms": 118,
+    "status": 500,
+    "error": None,
+    "response_headers": [["content-type", "text/plain"]],
+    "response_body": "Something broke.",
+    "response_body_base64": None,
+}
+WISH: Final[Example] = {
+    "state": "dead",
+    "destination_id": DESTINATION,
+    "created_after": MONDAY,
+}
+REPLAY_OUT: Final[Example] = {
+    "id": REPLAY,
+    "state": "running",
+    "filter": WISH,
+    "replayed": 120,
+    "created_at": NOON,
+    "finished_at": None,
+}
+API_KEY: Final[Example] = {
+    "id": KEY,
+    "name": "dashboard",
+    "permissions": ["deliveries:read", "events:read"],
+    "created_at": MONDAY,
+    "expires_at": None,
+    "last_used_at": NOON,
+    "revoked_at": None,
+    "created_by": USER,
+    "rotated_to": None,
+    "requests_per_minute": 600,
+}
+USER_OUT: Final[Example] = {
+    "id": USER,
+    "email": "ann@acme.example",
+    "name": "Ann",
+    "state": "active",
+    "roles": ["owner"],
+    "has_second_factor": True,
+    "created_at": MONDAY,
+    "updated_at": MONDAY,
+    "last_login_at": NOON,
+}
+INVITATION: Final[Example] = {
+    "id": IDS["invitation_id"],
+    "email": "bob@acme.example",
+    "roles": ["developer"],
+    "invited_by": USER,
+    "created_at": MONDAY,
+    "expires_at": "2026-11-30T09:00:00Z",
+    "accepted_at": None,
+    "revoked_at": None,
+}
+ROLE: Final[Example] = {
+    "id": IDS["role_id"],
+    "name": "on-call",
+    "built_in": False,
+    "description": "Looks at deliveries, and replays them.",
+    "permissions": ["deliveries:write"],
+    "inherits": ["viewer"],
+    "effective": ["deliveries:read", "deliveries:write", "events:read"],
+    "created_at": MONDAY,
+    "updated_at": MONDAY,
+}
+SESSION_OUT: Final[Example] = {
+    "id": SESSION,
+    "current": True,
+    "created_at": MONDAY,
+    "last_used_at": NOON,
+    "expires_at": "2026-12-07T12:00:00Z",
+    "address": "192.0.2.7",
+    "user_agent": "Mozilla/5.0",
+}
+SUPPORT_OUT: Final[Example] = {
+    "id": SUPPORT,
+    "operator": "olga@hooks.example.com",
+    "reason": "Ticket 4711: deliveries to Billing fail.",
+    "created_at": MONDAY,
+    "ends_at": NOON,
+    "ended_at": None,
+    "ended_by": None,
+}
+ALERT: Final[Example] = {
+    "id": "alt_01m83zrdg3c7n5w9y2v8t4k6xe",
+    "kind": "quota",
+    "subject": "sources",
+    "level": 80,
+    "period": None,
+    "detail": {"used": 4, "limit": 5},
+    "state": "open",
+    "created_at": NOON,
+    "resolved_at": None,
+}
+ENTRY: Final[Example] = {
+    "id": "aud_01m83zrfq4e8v6d2c9k5w7y3tn",
+    "action": "api_key.created",
+    "actor": {"kind": "user", "id": USER},
+    "target": KEY,
+    "address": "192.0.2.7",
+    "detail": {"name": "dashboard"},
+    "created_at": MONDAY,
+}
+SHARD: Final[Example] = {
+    "id": 0,
+    "name": "main",
+    "state": "open",
+    "tenants": 12,
+    "is_reachable": True,
+}
