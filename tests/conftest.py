@@ -22,6 +22,7 @@ from crossdock.config import (
     GatewaySettings,
     IdentitySettings,
     KeySettings,
+    LimitSettings,
     NatsSettings,
     Settings,
 )
@@ -32,6 +33,10 @@ from crossdock.identity.hasher import LEAST_MEMORY_KIB, LEAST_PASSES
 TEMPLATE: Final = "crossdock_template"
 QUICK: Final = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}
 """Safe against a killed process, which is all a test does; not against a power cut."""
+GENEROUS: Final = LimitSettings(
+    address_per_minute=1_000_000, address_burst=1_000_000, key_per_minute=1_000_000
+)
+"""All tests come from one address, and in a hurry."""
 
 
 @pytest.fixture(scope="session")
@@ -108,7 +113,9 @@ def settings(
             destinations=nats_server.secrets.key("key-destinations"),
             identity=nats_server.secrets.key("key-identity"),
             mail=nats_server.secrets.key("key-mail"),
+            answers=nats_server.secrets.key("key-answers"),
         ),
+        limits=GENEROUS,
     )
 
 

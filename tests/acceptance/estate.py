@@ -85,13 +85,13 @@ async def settle(house: House, town: Town, operator: Person) -> Estate:
     made = {
         name: (await house.rest.post(path, body))["id"]
         for name, path, body in (
-            ("replay_id", "/v1/replays", {"reason": "no_such_reason"}),
             ("key_id", "/v1/api-keys", {"name": "k", "permissions": ["sources:read"]}),
             ("role_id", "/v1/roles", {"name": "r", "permissions": ["sources:read"]}),
             ("invitation_id", "/v1/invitations", {"email": email(), "roles": ["viewer"]}),
         )
     }
     ids = made | {
+        "replay_id": (await house.replay({"reason": "no_such_reason"}))["id"],
         "tenant_id": house.id,
         "source_id": source["id"],
         "secret_id": old["id"],

@@ -113,6 +113,11 @@ class House:
         wish = {"name": new_serial(), "url": f"{self.receiver.url}{path}"}
         return await self.rest.post("/v1/destinations", wish | fields)
 
+    async def replay(self, wish: dict[str, Any]) -> Any:
+        """Start a replay."""
+        key = {"Idempotency-Key": new_serial()}
+        return (await self.rest.call("POST", "/v1/replays", wish, headers=key)).ok()
+
     async def event(self, event_id: str) -> Any:
         """Return an event, waiting until it is persisted."""
 

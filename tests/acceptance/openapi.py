@@ -9,6 +9,8 @@ Access: TypeAlias = Literal["public", "user", "permissions", "operator"]
 
 DOCUMENT: Final = "/schema/openapi.json"
 METHODS: Final = ("get", "put", "post", "delete", "patch")
+INGEST: Final = "/in/"
+"""For providers, with addresses and signatures of their own."""
 OPERATORS: Final = "/v1/admin/"
 """Where everything is for operators, and nothing of theirs is elsewhere."""
 PEOPLE_ONLY: Final[list[dict[str, list[str]]]] = [{"access_token": []}]
@@ -44,7 +46,7 @@ async def operations(rest: Rest) -> list[Operation]:
         _read(method.upper(), path, item[method])
         for path, item in document["paths"].items()
         for method in METHODS
-        if method in item
+        if method in item and not path.startswith(INGEST)
     ]
 
 

@@ -243,7 +243,8 @@ async def test_a_replay_reaches_nothing_of_anothers(house: House, victim: Estate
         {"source_id": victim.ids["source_id"]},
         {},
     ):
-        reply = await house.rest.call("POST", "/v1/replays", wish)
+        key = {"Idempotency-Key": new_serial()}
+        reply = await house.rest.call("POST", "/v1/replays", wish, headers=key)
         if reply.status in {404, 422}:
             continue
         made = reply.ok()

@@ -221,7 +221,7 @@ async def test_dead_letters_are_replayed_in_bulk(house: House, door: Door) -> No
     await until(lambda: dead(other), "dead letters of the other destination")
     broken = False
 
-    replay = await house.rest.post("/v1/replays", {"destination_id": made["id"]})
+    replay = await house.replay({"destination_id": made["id"]})
 
     async def done() -> Any:
         shown = await house.rest.get(f"/v1/replays/{replay['id']}")
@@ -264,7 +264,7 @@ async def test_a_bulk_replay_takes_what_matches(house: House, by: str) -> None:
         "time": {"created_before": middle.isoformat()},
     }[by]
 
-    replay = await house.rest.post("/v1/replays", {"destination_id": made["id"], **wish})
+    replay = await house.replay({"destination_id": made["id"], **wish})
 
     await house.settled(wanted, "delivered")
 

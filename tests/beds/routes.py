@@ -22,6 +22,9 @@ PUBLIC: Final = frozenset(
     }
 )
 """All that is open to everybody: written out, so that nothing joins it unseen."""
+PAGES: Final = ("/docs", "/problems", "/schema")
+"""What is below these is open, too: pages for people, and the API's document. They hold nothing of
+anybody's, and are no part of the document."""
 
 
 def handlers(app: Litestar) -> list[tuple[str, str, HTTPRouteHandler]]:
@@ -31,7 +34,7 @@ def handlers(app: Litestar) -> list[tuple[str, str, HTTPRouteHandler]]:
         for route in app.routes
         for handler in getattr(route, "route_handlers", ())
         for method in sorted(handler.http_methods)
-        if method != "OPTIONS" and not route.path.startswith("/schema")
+        if method != "OPTIONS" and not route.path.startswith(PAGES)
     ]
 
 

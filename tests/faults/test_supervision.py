@@ -206,6 +206,7 @@ def test_each_program_knows_only_its_own_secrets(shared_up: Up) -> None:
         "key-destinations",
         "key-identity",
         "key-mail",
+        "key-answers",
     }
     assert known["worker"] == {
         "nats",

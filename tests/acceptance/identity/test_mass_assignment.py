@@ -135,6 +135,7 @@ def cases(cast: Cast) -> dict[str, Case]:
         "POST /v1/destinations": Case(owner, {"name": "new", "url": "https://example.com/h"}),
         "PATCH /v1/destinations/{destination_id}": Case(owner, {"name": "renamed"}),
         "POST /v1/destinations/{destination_id}/rotate-secret": Case(owner, {}),
+        "POST /v1/deliveries/replay": Case(owner, {"ids": ["dlv_01h455vb4pex5vsknk084sn02q"]}),
         "POST /v1/replays": Case(
             owner, {"reason": "no_such_reason"}, frozenset({"state", "source_id"})
         ),

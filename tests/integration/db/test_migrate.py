@@ -175,7 +175,7 @@ async def test_a_migration_gives_up_rather_than_queue_for_a_lock(
     shutil.copytree(files("migrations"), history)  # type: ignore[arg-type]
     environment = history / "env.py"
     environment.write_text(environment.read_text().replace('"5s"', '"300ms"'))
-    (history / "versions" / "9999_next.py").write_text(NEXT)
+    (history / "versions" / "9999_next.py").write_text(NEXT.format(newest=newest_revision()))
     config = Config()
     config.set_main_option("script_location", str(history))
     monkeypatch.setattr("crossdock.db.migrate._config", lambda: config)
@@ -195,7 +195,7 @@ async def test_a_migration_gives_up_rather_than_queue_for_a_lock(
 NEXT = """
 from alembic import op
 revision = "9999"
-down_revision = "0002"
+down_revision = "{newest}"
 branch_labels = None
 depends_on = None
 def upgrade() -> None:

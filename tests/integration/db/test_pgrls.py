@@ -12,6 +12,7 @@ import pytest
 from crossdock.embedded import EmbeddedPostgres
 from migrations.first import rights as first
 from migrations.second import rights as second
+from migrations.third import rights as third
 from tests.beds.world import World
 
 CROSSING: Final = ("SEC005", "SEC008", "SEC028", "SEC038")
@@ -30,7 +31,7 @@ def crossing() -> list[str]:
     """Return the policies of duties that cross tenants, as the revisions declare them."""
     return [
         f"crossdock.{table}.{role}_{command.lower()}"
-        for rights in (first.ALL_RIGHTS, second.ALL_RIGHTS)
+        for rights in (first.ALL_RIGHTS, second.ALL_RIGHTS, third.ALL_RIGHTS)
         for role, tables in rights.items()
         for table, privileges in tables.items()
         for command in first.COMMANDS

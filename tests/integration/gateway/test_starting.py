@@ -14,10 +14,11 @@ import pytest
 
 from crossdock.config import GatewaySettings, KeySettings, NatsSettings, Settings, WorkerSettings
 from crossdock.embedded.ports import free_port
+from crossdock.secrets.keys import GATEWAY
 from crossdock.supervisor.environment import environment
 
 KEY: Final = "A" * 43 + "="
-KEYS: Final = {"sources": KEY, "destinations": KEY, "identity": KEY, "mail": KEY}
+KEYS: Final = dict.fromkeys(GATEWAY, KEY)
 SOON_S: Final = 4.0
 """Starting an interpreter and ending it is in it; what is waited for in vain takes ten."""
 

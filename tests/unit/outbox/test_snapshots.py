@@ -1,6 +1,7 @@
 """Rows to snapshots."""
 
 import msgspec
+import pytest
 
 from crossdock import ids
 from crossdock.outbox.snapshots import GONE, sources
@@ -18,6 +19,9 @@ ROW = {
     "max_body_bytes": 1000,
     "recipe": '{"scheme": "stripe"}',
     "blocked_until": 9.5,
+    "webhooks_per_minute": 30,
+    "plan": "standard",
+    "quotas": '{"webhooks_per_minute": 70}',
     "secrets": '[{"id": "a", "sealed": "AQID", "not_after": 5.5}]',
 }
 
@@ -35,8 +39,17 @@ def test_a_row_becomes_the_snapshot_of_its_token() -> None:
             secrets=(SealedSecret("a", b"\x01\x02\x03", 5.5),),
             max_body_bytes=1000,
             blocked_until=9.5,
+            webhooks_per_minute=30,
+            tenant_webhooks_per_minute=70,
         )
     }
+
+
+@pytest.mark.parametrize(("plan", "limit"), [("standard", 60_000), ("unlimited", 0)])
+def test_a_source_without_a_limit_has_its_tenants_plans(plan: str, limit: int) -> None:
+    found = sources([ROW | {"webhooks_per_minute": None, "quotas": "{}", "plan": plan}])["ab" * 32]
+    assert isinstance(found, SourceSettings)
+    assert (found.webhooks_per_minute, found.tenant_webhooks_per_minute) == (0, limit)
 
 
 def test_a_token_without_a_row_is_gone() -> None:

@@ -42,6 +42,7 @@ WHOLE = Settings(
         destinations="destinations-key",
         identity="identity-key",
         mail="mail-key",
+        answers="answers-key",
     ),
     mail=MailSettings(smtp_host="mail.example.com", smtp_user="u", smtp_password="mail-word"),
 )
@@ -64,7 +65,7 @@ def test_settings_survive_the_environment(settings: Settings) -> None:
 
 def test_a_gateway_is_not_told_what_it_must_not_do() -> None:
     words = set(environment(for_gateway(WHOLE), {}).values())
-    keys = {"sources-key", "destinations-key", "identity-key", "mail-key"}
+    keys = {"sources-key", "destinations-key", "identity-key", "mail-key", "answers-key"}
     assert {"app-word", "directory-word", *keys} <= words
     assert not {"owner-word", "ingest-word", "dispatch-word", "maintenance-word"} & words
     assert "mail-word" not in words
@@ -74,7 +75,8 @@ def test_a_worker_is_not_told_what_it_must_not_do() -> None:
     words = set(environment(for_worker(WHOLE), {}).values())
     assert {"ingest-word", "dispatch-word", "maintenance-word", "destinations-key"} <= words
     assert {"mail-key", "mail-word"} <= words
-    assert not {"owner-word", "directory-word", "sources-key", "identity-key"} & words
+    unknown = {"owner-word", "directory-word", "sources-key", "identity-key", "answers-key"}
+    assert not unknown & words
 
 
 def test_the_worker_is_told_the_roles_that_it_takes() -> None:

@@ -1,6 +1,7 @@
 """Logs: one shape for all, and nothing secret in them."""
 
 import logging
+from typing import Literal
 
 import msgspec
 import pytest
@@ -45,3 +46,22 @@ def test_secrets_are_masked_by_name_and_by_look(name: str, value: str) -> None:
     assert "MfKQ9r8" not in event[name]
     assert "abcdef" not in event[name]
     assert "hunter2" not in event[name]
+
+
+@pytest.mark.parametrize("style", ["json", "console"])
+def test_what_others_wrote_commands_no_terminal_and_makes_no_lines(
+    capsys: pytest.CaptureFixture[str], style: Literal["json", "console"]
+) -> None:
+    logs.configure(LogSettings(format=style), "test")
+    odd = "a\r\nb\x1b[31mc\x00d\x7fe\x9b31mf\u2028g\u202eh\u2066i\x85j"
+    structlog.get_logger("ours").warning("request_failed", path=odd)
+    logging.getLogger("theirs").warning("it broke: %s", odd)
+    said = capsys.readouterr().err
+    # Not `splitlines`, which would hide what some of these do.
+    assert said.count("\n") == 2
+    assert not [letter for letter in said if not letter.isprintable() and letter != "\n"]
+    if style == "json":
+        ours, theirs = (msgspec.json.decode(line) for line in said.splitlines())
+        assert (ours["path"], theirs["event"]) == (odd, f"it broke: {odd}")
+    else:
+        assert "\\r\\nb\\x1b[31mc\\x00d\\x7fe\\x9b31mf\\u2028g\\u202eh\\u2066i\\x85j" in said

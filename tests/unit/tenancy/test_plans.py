@@ -44,6 +44,22 @@ def test_what_is_no_limit_is_refused(limit: Any) -> None:
         plans.changed({}, {"sources": limit})
 
 
+@pytest.mark.parametrize("limit", [0, plans.MAX_RATE + 1])
+@pytest.mark.parametrize("name", plans.RATES)
+def test_a_rate_is_one_that_can_be_counted(name: str, limit: int) -> None:
+    with pytest.raises(Invalid) as error:
+        plans.changed({}, {name: limit})
+    assert error.value.violations[0].pointer == f"/quotas/{name}"
+    assert plans.changed({}, {name: 1}) == {name: 1}
+
+
+def test_a_rate_is_a_plans_or_a_tenants_own() -> None:
+    for plan, limits in plans.PLANS.items():
+        for name in plans.RATES:
+            assert plans.rate(plan, {}, name) == limits[name]
+            assert plans.rate(plan, {name: 7, "sources": 1}, name) == 7
+
+
 def test_what_is_no_quota_or_plan_is_refused() -> None:
     with pytest.raises(Invalid) as error:
         plans.changed({}, {"moons": 1})
