@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 RUST := $(wildcard native/src/*.rs native/src/*/*.rs) native/Cargo.toml Cargo.toml Cargo.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-faults lint fmt bench bench-ingest bench-persist bench-native bench-delivery bench-settings bench-identity lock clean
+.PHONY: help setup demo up test test-faults lint fmt docs bench bench-ingest bench-persist bench-native bench-delivery bench-settings bench-identity bench-idempotency bench-api lock clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -57,7 +57,12 @@ fmt: setup ## format Python and Rust
 	$(BIN)/ruff check --fix .
 	cargo fmt
 
-bench: bench-native bench-persist bench-delivery bench-identity bench-ingest ## every benchmark, one after another
+docs: setup ## write what follows from the code: the OpenAPI document, the problems' pages, the client
+	$(BIN)/python -m gateway.openapi
+	$(BIN)/python -m gateway.problem_pages docs/problems
+	$(BIN)/python -m tools.client
+
+bench: bench-native bench-persist bench-delivery bench-identity bench-idempotency bench-ingest bench-api ## every benchmark, one after another
 
 bench-ingest: setup ## rates and CPU of the ingest path against no work and the plain way
 	$(BIN)/python -m bench.ingest
@@ -76,6 +81,12 @@ bench-settings: setup ## from commit to a gateway's memory, and memory per sourc
 
 bench-identity: setup ## what tenants, tokens and policies cost, and a storm of sign-ins beside ingest
 	$(BIN)/python -m bench.identity
+
+bench-idempotency: setup ## a POST with an idempotency key against the same without
+	$(BIN)/python -m bench.idempotency
+
+bench-api: setup ## every endpoint of the API for a minute, the slowest statements, problems and validation
+	$(BIN)/python -m bench.api
 
 lock: ## resolve the dependencies again, with hashes and no index address
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o requirements/runtime.txt

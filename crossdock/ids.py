@@ -10,7 +10,7 @@ from typing import Final, Literal
 from uuid import UUID
 
 from crossdock import native
-from crossdock.errors import NotFound
+from crossdock.errors import NotAnId
 
 Kind = Literal[
     "alt",
@@ -53,12 +53,12 @@ def decode(kind: Kind, text: str) -> UUID:
     """Return the id behind its wire form.
 
     Raises:
-        NotFound: the text is not an id of that kind, so nothing of that kind can have it.
+        NotAnId: the text is not an id of that kind, so nothing of that kind can have it.
     """
     try:
         return UUID(bytes=native.typeid_parse(kind, text))
     except ValueError as error:
-        raise NotFound from error
+        raise NotAnId(kind, text) from error
 
 
 def time_of(value: UUID) -> datetime:

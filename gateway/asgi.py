@@ -2,11 +2,12 @@
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from gateway import problems
+from gateway.security_headers import ALWAYS, Header
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -14,9 +15,17 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-Header = tuple[bytes, bytes]
-
-NO_SNIFF: Final[Header] = (b"x-content-type-options", b"nosniff")
+__all__ = [
+    "Answer",
+    "Application",
+    "Header",
+    "Message",
+    "Receive",
+    "Scope",
+    "Send",
+    "answer",
+    "problem",
+]
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -25,9 +34,12 @@ class Answer(msgspec.Struct, frozen=True):
     start: dict[str, Any]
     body: dict[str, Any]
 
-    async def send_to(self, send: Send) -> None:
-        """Send it."""
-        await send(self.start)
+    async def send_to(self, send: Send, *more: Header) -> None:
+        """Send it, with more headers than its own where there are any."""
+        start = self.start
+        if more:
+            start = {**start, "headers": [*start["headers"], *more]}
+        await send(start)
         await send(self.body)
 
 
@@ -37,14 +49,21 @@ def answer(status: int, content_type: str, body: bytes, *headers: Header) -> Ans
         {
             "type": "http.response.start",
             "status": status,
-            "headers": [(b"content-type", content_type.encode()), NO_SNIFF, *headers],
+            "headers": [(b"content-type", content_type.encode()), *headers, *ALWAYS],
         },
         {"type": "http.response.body", "body": body},
     )
 
 
 @lru_cache(maxsize=256)
-def problem(status: int, name: str, detail: str | None = None, *headers: Header) -> Answer:
+def problem(
+    status: int,
+    name: str,
+    detail: str | None = None,
+    *headers: Header,
+    instance: str | None = None,
+    policies: tuple[str, ...] = (),
+) -> Answer:
     """Return a problem; the same one is rendered once."""
-    text = problems.encode(problems.problem(status, name, detail))
-    return answer(status, problems.CONTENT_TYPE, text, *headers)
+    found = problems.problem(status, name, detail, instance=instance, policies=policies)
+    return answer(status, problems.CONTENT_TYPE, problems.encode(found), *headers)

@@ -16,6 +16,7 @@ from crossdock.config import Settings
 from crossdock.db import Database, Databases, partitions, retention
 from crossdock.db.control import CONTROL
 from crossdock.delivery.replays.service import ReplayRunner
+from crossdock.idempotency.expiry import forget_expired
 from crossdock.identity.forgetting import forget_in_control, forget_on_shard
 from crossdock.mail.letters import Letters
 from crossdock.mail.sending import Courier
@@ -73,6 +74,7 @@ async def _tidy(post: Post) -> None:
     while True:
         await patiently("alerts", lambda: resolve_past(post.database))
         await patiently("forgetting", lambda: forget_on_shard(post.database))
+        await patiently("idempotency", lambda: forget_expired(post.database))
         if post.database.number == CONTROL:
             await patiently("forgetting", lambda: forget_in_control(post.databases))
         await asyncio.sleep(EVERY_S)

@@ -46,6 +46,7 @@ def _shown(row: dict[str, Any]) -> SourceOut:
         secrets=[],
         ingest_url="",
         max_body_bytes=row["max_body_bytes"],
+        webhooks_per_minute=row["webhooks_per_minute"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )

@@ -17,7 +17,14 @@ from bench.ingest.apps import TOKEN_VARIABLE
 from bench.ingest.webhooks import SECRET
 from crossdock.bus import Bus, connect
 from crossdock.bus.streams import ensure_streams
-from crossdock.config import DatabaseSettings, GatewaySettings, KeySettings, NatsSettings, Settings
+from crossdock.config import (
+    DatabaseSettings,
+    GatewaySettings,
+    KeySettings,
+    LimitSettings,
+    NatsSettings,
+    Settings,
+)
 from crossdock.db import Databases
 from crossdock.db.migrate import migrate
 from crossdock.embedded import EmbeddedNats, EmbeddedPostgres, ports
@@ -25,8 +32,14 @@ from crossdock.inbound.model import SourceEdit
 from crossdock.inbound.service import Sources
 from crossdock.secrets.seal import Sealer
 from crossdock.supervisor.environment import environment, for_gateway
+from crossdock.tenancy.plans import MAX_RATE
 from crossdock.tenancy.service import Tenants
 from proto import subjects
+
+WIDE: Final = LimitSettings(
+    address_per_minute=MAX_RATE, address_burst=MAX_RATE, key_per_minute=MAX_RATE
+)
+"""What is measured is the count, not the refusal."""
 
 OURS: Final = "gateway.app:from_environment"
 READY_S: Final = 30.0
@@ -69,6 +82,7 @@ class Gateway:
             gateway=msgspec.structs.replace(
                 settings.gateway, port=self.port, metrics_port=ports.free_port()
             ),
+            limits=WIDE,
         )
         with _written(self._log) as log:
             self._server = await asyncio.create_subprocess_exec(
@@ -186,6 +200,8 @@ async def _source(settings: DatabaseSettings, keys: KeySettings) -> str:
     database = await Databases.open(settings, {"app", "control", "directory", "operator"})
     try:
         tenant = await Tenants(database).create("Bench", plan="unlimited")
+        # A limit that is counted against, and never reached.
+        await Tenants(database).set_quota(tenant.slug, quotas={"webhooks_per_minute": MAX_RATE})
         sealer = Sealer.from_text(keys.sources, setting="key-sources")
         limit = GatewaySettings().max_body_bytes
         sources = Sources(database, sealer, max_body_bytes=limit)

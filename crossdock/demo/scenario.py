@@ -4,6 +4,7 @@ Made through the command line and the REST API, as a user would.
 """
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -60,7 +61,8 @@ class Api:
 
     async def post(self, path: str, body: dict[str, Any]) -> Any:
         """Return the decoded answer of a POST."""
-        return await self._call("POST", path, json=body)
+        key = {"Idempotency-Key": os.urandom(16).hex()}
+        return await self._call("POST", path, json=body, headers=key)
 
     async def every(self, path: str, **query: str) -> list[dict[str, Any]]:
         """Return all items of a list, page by page."""

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Literal
+from uuid import UUID
 
 import msgspec
 
@@ -28,3 +29,8 @@ class ShardFacts(msgspec.Struct, frozen=True):
     is_reachable: bool
     problem: str | None = None
     """Why it is not reachable."""
+
+    @property
+    def id(self) -> UUID:
+        """The shard's number, as cursors have it."""
+        return UUID(int=self.shard.id)

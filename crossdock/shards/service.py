@@ -13,6 +13,7 @@ from crossdock.db.address import check_address, resolve
 from crossdock.db.control import CONTROL
 from crossdock.db.migrate import migrate
 from crossdock.errors import ConfigurationError, Conflict, Invalid, NotFound, Unavailable, Violation
+from crossdock.paging import Slice, Window
 from crossdock.shards import store
 from crossdock.shards.claims import Claim, claim_of
 from crossdock.shards.model import Shard, ShardFacts, ShardState
@@ -35,6 +36,20 @@ class Shards:
             found = await store.all_shards(conn)
         await self._databases.shards()
         return await asyncio.gather(*(self._facts(shard, tenants) for shard, tenants in found))
+
+    async def page(self, window: Window) -> Slice[ShardFacts]:
+        """Return a page of shards, newest first."""
+        async with self._databases.control() as conn:
+            found = await store.all_shards(conn)
+        await self._databases.shards()
+        older = [
+            (shard, tenants)
+            for shard, tenants in sorted(found, key=lambda one: -one[0].id)
+            if window.after is None or shard.id < window.after.int
+        ]
+        shown = older[: window.limit]
+        facts = await asyncio.gather(*(self._facts(shard, tenants) for shard, tenants in shown))
+        return Slice(facts, more=len(older) > len(shown))
 
     async def switch(self, name: str, state: ShardState) -> Shard:
         """Open a shard for new tenants, or close it.
