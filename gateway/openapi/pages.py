@@ -53,7 +53,7 @@ _START_SWAGGER: Final = f"""SwaggerUIBundle({{
   url: "{DOCUMENT}",
   dom_id: "#api",
   deepLinking: true,
-  docExpansion: "none",
+  docExpansion: "list",
   validatorUrl: null,
 }});
 """
