@@ -17,7 +17,9 @@ from nats.js import JetStreamContext
 from bench.ingest.webhooks import SECRET
 from crossdock import config, ids, process
 from crossdock.memory import settle_memory
+from gateway.app import from_environment
 from gateway.asgi import Application, Receive, Scope, Send, answer
+from gateway.ingest import Ingest
 from proto import subjects
 
 TOKEN_VARIABLE: Final = "BENCH_TOKEN"
@@ -41,6 +43,16 @@ async def _answer_at_once(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "lifespan.shutdown.complete"})
         return
     await _DONE.send_to(send)
+
+
+def uncounted() -> Application:
+    """Return the product with nothing counted against limits: what they cost is the difference."""
+    Ingest._charge = _charge_nothing  # type: ignore[method-assign,assignment]  # noqa: SLF001
+    return from_environment()
+
+
+def _charge_nothing(_self: Ingest, _asked: object) -> None:
+    return None
 
 
 class _Event(msgspec.Struct):

@@ -58,6 +58,7 @@ KINDS: Final = {
     "no work": Kind("bench.ingest.apps:no_work"),
     "plain way": Kind("bench.ingest.apps:plain"),
     "ours": Kind(OURS),
+    "ours, no limits": Kind("bench.ingest.apps:uncounted"),
     "one publish a request, always": Kind(OURS, always=True),
     "ours, always": Kind(OURS, always=True, group_commit=True),
 }

@@ -59,7 +59,9 @@ def config() -> OpenAPIConfig:
                     type="http",
                     scheme="bearer",
                     bearer_format="JWT",
-                    description="An access token: of somebody signed in, or of support access.",
+                    description="An access token: of somebody signed in, or of support access. A"
+                    " browser's session may have it in the cookie `__Host-crossdock`, and sends"
+                    " `X-CSRF-Token` with what changes something.",
                 ),
             },
         ),
