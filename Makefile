@@ -59,7 +59,7 @@ fmt: setup ## format Python and Rust
 
 docs: setup ## write what follows from the code: the OpenAPI document, the problems' pages, the client
 	$(BIN)/python -m gateway.openapi
-	$(BIN)/python -m gateway.problem_pages docs/problems
+	$(BIN)/python -m gateway.problems.pages docs/problems
 	$(BIN)/python -m tools.client
 
 bench: bench-native bench-persist bench-delivery bench-identity bench-idempotency bench-ingest bench-api ## every benchmark, one after another

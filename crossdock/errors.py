@@ -75,7 +75,7 @@ class Refused(CrossdockError):
 
     status: ClassVar[int] = 400
     problem: ClassVar[str] = "refused"
-    """Last segment of the problem's `type`; stable, in the registry (`gateway.problem_types`)."""
+    """Last segment of the problem's `type`; stable, in the registry (`gateway.problems.types`)."""
 
     def __init__(self, message: str | None = None, *violations: Violation) -> None:
         super().__init__(message)

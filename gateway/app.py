@@ -16,14 +16,14 @@ from crossdock.errors import CrossdockError
 from crossdock.memory import settle_memory
 from crossdock.telemetry import logs, multiprocess
 from gateway.asgi import Application, Receive, Scope, Send, answer, problem
-from gateway.edge import edged
+from gateway.edge.headers import transport
+from gateway.edge.layer import edged
+from gateway.edge.unread import Drained
 from gateway.ingest import HIDDEN, PREFIX
 from gateway.limits import Metered
 from gateway.problems import instance_of
 from gateway.rest import create_rest
 from gateway.runtime import Runtime, running
-from gateway.security_headers import transport
-from gateway.unread import Drained
 
 START_PATIENCE_S: Final = 10.0
 """A process takes no connections before it can serve them; only, a probe must be able to tell that

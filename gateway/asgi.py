@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from gateway import problems
-from gateway.security_headers import ALWAYS, Header
+from gateway.edge.headers import ALWAYS, Header
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

@@ -20,13 +20,13 @@ from crossdock.inbound.prepared import PreparedSource
 from crossdock.limits.service import Asked, Limits
 from crossdock.native import Taken
 from crossdock.telemetry import metrics
-from gateway.addresses import Proxies
 from gateway.asgi import Answer, Receive, Scope, Send, answer, problem
-from gateway.body import Bodies
-from gateway.edge import failed
+from gateway.edge.addresses import Proxies
+from gateway.edge.body import Bodies
+from gateway.edge.headers import transport
+from gateway.edge.layer import failed
+from gateway.edge.unread import CLOSE, Drain, farewell
 from gateway.limits import BAD_REQUEST, SERVER_ERROR, TOO_MANY, Meter, over, told
-from gateway.security_headers import transport
-from gateway.unread import CLOSE, Drain, farewell
 from proto import subjects
 from proto.settings import SourceSettings
 

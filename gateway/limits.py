@@ -18,8 +18,8 @@ from crossdock.errors import Refused, TooManyRequests
 from crossdock.limits.service import Limits
 from crossdock.native import Taken
 from crossdock.secrets.derive import derive
-from gateway.addresses import Proxies
 from gateway.asgi import Application, Header, Message, Receive, Scope, Send, problem
+from gateway.edge.addresses import Proxies
 from gateway.problems import instance_of
 from proto.settings import TenantSettings
 

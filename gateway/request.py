@@ -22,7 +22,7 @@ from crossdock.errors import (
     Violation,
 )
 from crossdock.identity.origin import Origin
-from gateway.addresses import Proxies
+from gateway.edge.addresses import Proxies
 
 MAX_BODY_BYTES: Final = 256 * 1024
 """Of a request to the REST API; nothing that is written here comes near it."""

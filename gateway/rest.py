@@ -29,14 +29,14 @@ from gateway import (
     identity,
     openapi,
     parameters,
-    security_headers,
     tenancy,
 )
-from gateway.addresses import Proxies
 from gateway.auth import guard_with
 from gateway.context import Scoped
 from gateway.controllers import CONTROLLERS
 from gateway.cookies import Browsers
+from gateway.edge.addresses import Proxies
+from gateway.edge.headers import headers_for
 from gateway.errors import to_problem
 from gateway.identity import Identity
 from gateway.limits import Meter
@@ -92,7 +92,7 @@ def create_rest(
         guards=[guard_with(authenticator, runtime.identity.tokens, meter, browsers)],
         middleware=[Scoped],
         before_request=parameters.check,
-        before_send=[entity_tags.not_modified, security_headers.headers_for(public_url)],
+        before_send=[entity_tags.not_modified, headers_for(public_url)],
         exception_handlers={Exception: meter.charging(to_problem)},
         dependencies=_dependencies(settings, runtime) | {"browsers": _provide(browsers)},
         state=State(

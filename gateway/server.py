@@ -2,7 +2,7 @@
 
 What it lacks by itself: its parent stops for good when one process is killed, its processes outlive
 a killed parent, and a stalled body waits for ever. So failed processes are respawned, each dies
-with the parent (`crossdock.process`), and bodies have a deadline (`gateway.body`).
+with the parent (`crossdock.process`), and bodies have a deadline (`gateway.edge.body`).
 """
 
 import multiprocessing
@@ -17,8 +17,8 @@ from crossdock import process
 from crossdock.config import GatewaySettings, Settings
 from crossdock.limits.shared import between_processes
 from crossdock.telemetry import logs, multiprocess
-from gateway.addresses import Proxies
-from gateway.cors import Cors
+from gateway.edge.addresses import Proxies
+from gateway.edge.cors import Cors
 
 BACKLOG: Final = 4096
 KILL_AFTER_S: Final = 15

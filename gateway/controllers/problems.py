@@ -5,7 +5,7 @@ from typing import Final
 from litestar import Controller, Response, get
 
 from crossdock.errors import NotFound
-from gateway.problem_pages import INDEX_PAGE, PAGES
+from gateway.problems.pages import INDEX_PAGE, PAGES
 from gateway.wire import Id
 
 HTML: Final = "text/html"

@@ -10,7 +10,7 @@ from gateway import problems
 from gateway.idempotency import KEPT_REFUSALS
 from gateway.openapi.headers import headers
 from gateway.openapi.schemas import TEMPLATE
-from gateway.problem_types import TYPES, ProblemType
+from gateway.problems.types import TYPES, ProblemType
 
 _HEADERS: Final = dict.fromkeys(KEPT_REFUSALS, ("Idempotency-Replayed",)) | {
     401: ("WWW-Authenticate",),

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from gateway.unread import MOST_BYTES
+from gateway.edge.unread import MOST_BYTES
 
 LARGE = 3_000_000
 TIMES = 200

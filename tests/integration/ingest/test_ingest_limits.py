@@ -12,7 +12,7 @@ from crossdock.config import LimitSettings
 from crossdock.errors import Unavailable
 from crossdock.inbound.prepared import PreparedSource
 from crossdock.limits.service import Limits
-from gateway.addresses import Proxies
+from gateway.edge.addresses import Proxies
 from gateway.ingest import Ingest
 from gateway.limits import Meter
 from tests.beds.limits import check_refusal, left, policies

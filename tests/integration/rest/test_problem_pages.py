@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.problem_types import TYPES, ProblemType
+from gateway.problems.types import TYPES, ProblemType
 
 HTML = "text/html; charset=utf-8"
 

@@ -15,7 +15,7 @@ from crossdock.db import Databases
 from crossdock.errors import DatabaseUnavailable
 from crossdock.health import Health
 from gateway.identity import opened
-from gateway.problem_types import BY_NAME
+from gateway.problems.types import BY_NAME
 from gateway.request import MAX_BODY_BYTES
 from gateway.rest import create_rest
 from tests.beds.routes import PAGES, PUBLIC

@@ -13,8 +13,8 @@ from crossdock.config import LimitSettings, Settings
 from crossdock.errors import TooManyRequests, Unauthenticated
 from crossdock.health import Health
 from crossdock.limits.service import Asked, Limits
-from gateway.addresses import Proxies
-from gateway.edge import edged
+from gateway.edge.addresses import Proxies
+from gateway.edge.layer import edged
 from gateway.limits import Meter, Metered
 from gateway.rest import create_rest
 from tests.beds.limits import check_refusal, left, policies

@@ -7,7 +7,7 @@ import pytest
 from crossdock.client import errors
 from crossdock.client.errors import ProblemError, refusal
 from gateway import problems
-from gateway.problem_types import TYPES
+from gateway.problems.types import TYPES
 
 
 def raised(status: int, body: bytes, media_type: str = problems.CONTENT_TYPE) -> ProblemError:

@@ -9,8 +9,9 @@ import pytest
 
 from crossdock import errors
 from crossdock.errors import Violation
-from gateway import problem_pages, problems
-from gateway.problem_types import BY_NAME, TYPES, ProblemType
+from gateway import problems
+from gateway.problems import pages
+from gateway.problems.types import BY_NAME, TYPES, ProblemType
 
 ROOT = Path(__file__).parents[3]
 OF_THE_NATIVE_CHECKS = {
@@ -120,20 +121,20 @@ def test_an_instance_is_a_reference_to_a_path(path: str, shown: str) -> None:
 def test_the_pages_in_the_docs_are_those_of_the_registry() -> None:
     folder = ROOT / "docs" / "problems"
     there = {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir()}
-    assert there == problem_pages.markdown(), "they are old: run `make docs`"
+    assert there == pages.markdown(), "they are old: run `make docs`"
 
 
 def test_old_pages_go_when_new_ones_are_written(tmp_path: Path) -> None:
     (tmp_path / "gone.md").write_text("old", encoding="utf-8")
-    problem_pages.write(tmp_path)
-    assert {file.name for file in tmp_path.iterdir()} == set(problem_pages.markdown())
+    pages.write(tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} == set(pages.markdown())
 
 
 def test_a_page_shows_text_as_text() -> None:
     kind = ProblemType(
         name="odd", status=400, title="<b>&", meaning='`<i>` "x"', remedy="</p><script>"
     )
-    page = problem_pages.html_of(kind).decode()
+    page = pages.html_of(kind).decode()
     assert "<b>" not in page
     assert "<script" not in page
     assert "<code>&lt;i&gt;</code> &quot;x&quot;" in page
@@ -143,5 +144,5 @@ def test_a_page_shows_text_as_text() -> None:
 def test_the_api_page_leads_to_every_type() -> None:
     page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     assert "](problems/README.md)" in page
-    index = problem_pages.markdown()[problem_pages.INDEX]
+    index = pages.markdown()[pages.INDEX]
     assert all(f"]({name}.md)" in index for name in BY_NAME)

@@ -17,7 +17,7 @@ from gateway.openapi.handlers import handlers_of
 from gateway.openapi.operations import METHODS
 from gateway.openapi.schemas import bodies_of
 from gateway.openapi.skeleton import skeleton
-from gateway.problem_types import TYPES
+from gateway.problems.types import TYPES
 
 WITHOUT_EXAMPLE = {"application/octet-stream", "application/problem+json", "text/plain", "*/*"}
 

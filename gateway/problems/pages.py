@@ -1,6 +1,6 @@
 """The pages of problem types: what `type` leads to, and the same as Markdown in `docs/problems/`.
 
-`python -m gateway.problem_pages docs/problems` writes the Markdown.
+`python -m gateway.problems.pages docs/problems` writes the Markdown.
 """
 
 import re
@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
-from gateway.problem_types import BY_NAME, TYPES, ProblemType
+from gateway.problems.types import BY_NAME, TYPES, ProblemType
 
 INDEX: Final = "README.md"
 

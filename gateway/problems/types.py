@@ -1,7 +1,7 @@
 """The registry of problem types: every name that may follow `/problems/`, and what it means.
 
 A name is for ever: programs compare it. Nothing answers with a name that is not here, and the pages
-of the types, served and in `docs/problems/`, are made of this (`gateway.problem_pages`).
+of the types, served and in `docs/problems/`, are made of this (`gateway.problems.pages`).
 """
 
 from typing import Final

@@ -31,7 +31,7 @@ class Bodies:
 
         Args:
             receive: ASGI's.
-            length: what the request says it is, or `gateway.unread.UNKNOWN`.
+            length: what the request says it is, or `gateway.edge.unread.UNKNOWN`.
             limit: the most bytes it may have.
 
         Raises:

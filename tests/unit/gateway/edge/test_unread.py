@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from gateway import unread
 from gateway.asgi import Receive, Scope, Send
-from gateway.unread import CLOSE, MOST_BYTES, UNKNOWN, Drain, Drained, farewell, length_of
+from gateway.edge import unread
+from gateway.edge.unread import CLOSE, MOST_BYTES, UNKNOWN, Drain, Drained, farewell, length_of
 
 HALF = b"x" * (MOST_BYTES // 2)
 CHUNKED = (b"transfer-encoding", b"chunked")

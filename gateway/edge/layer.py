@@ -14,9 +14,9 @@ from crossdock import ids
 from crossdock.config import GatewaySettings
 from gateway import problems
 from gateway.asgi import Answer, Application, Header, Message, Receive, Scope, Send, answer, problem
-from gateway.cors import Cors
-from gateway.security_headers import ALWAYS, transport
-from gateway.unread import Drained
+from gateway.edge.cors import Cors
+from gateway.edge.headers import ALWAYS, transport
+from gateway.edge.unread import Drained
 
 DEADLINE_S: Final = 45.0
 """Of a whole request. Every part has a shorter one of its own, so this is for what nobody foresaw;

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossdock.errors import ConfigurationError
-from gateway.addresses import Proxies
+from gateway.edge.addresses import Proxies
 
 PROXIES = Proxies(("10.0.0.0/8", "fd00::/8", "127.0.0.1/32"))
 

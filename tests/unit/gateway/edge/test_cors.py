@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from crossdock.errors import ConfigurationError
-from gateway.cors import SETTING, Cors
+from gateway.edge.cors import SETTING, Cors
 
 ORIGIN = "https://console.example"
 

@@ -8,8 +8,8 @@ import pytest
 
 from crossdock.errors import Malformed, TimedOut, TooLarge
 from gateway.asgi import Receive
-from gateway.body import Bodies
-from gateway.unread import UNKNOWN
+from gateway.edge.body import Bodies
+from gateway.edge.unread import UNKNOWN
 
 TIMEOUT_S = 10.0
 LIMIT = 100

@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from gateway.asgi import Application, Receive, Scope, Send
-from gateway.cors import Cors
-from gateway.edge import Edge
-from gateway.security_headers import ALWAYS, transport
+from gateway.edge.cors import Cors
+from gateway.edge.headers import ALWAYS, transport
+from gateway.edge.layer import Edge
 
 ORIGIN = "https://console.example"
 

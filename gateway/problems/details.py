@@ -1,7 +1,7 @@
 """RFC 9457 problem details: the one shape of every error that leaves a gateway.
 
 `type` is a relative reference, `/problems/<name>`: it is stable, it is what programs compare, and
-it leads to a page. The names are in `gateway.problem_types`. A refusal for too many requests
+it leads to a page. The names are in `types.py`. A refusal for too many requests
 carries the type registered with IANA instead, as the rate limit draft asks.
 """
 
@@ -12,7 +12,7 @@ from urllib.parse import quote
 import msgspec
 
 from crossdock.errors import Violation
-from gateway.problem_types import BY_NAME
+from gateway.problems.types import BY_NAME
 
 CONTENT_TYPE: Final = "application/problem+json"
 

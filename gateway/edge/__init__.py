@@ -1,0 +1,1 @@
+"""What stands around every application: headers, other origins, addresses, bodies that are left."""
