@@ -36,6 +36,13 @@ class Identity(msgspec.Struct, frozen=True):
         """Tell whether it still runs."""
         return _started(self.pid) == self.started
 
+    def stands(self) -> bool:
+        """Tell whether every thread of it has been stopped by SIGSTOP, or is gone."""
+        if not IS_LINUX:
+            return not self.is_alive() or _ps("-o", "stat=", "-p", str(self.pid)).startswith("T")
+        states = [_state(task) for task in (PROC / str(self.pid)).glob("task/*/stat")]
+        return all(state in "TZX" for state in states)
+
     def signal(self, number: Signals) -> None:
         """Send a signal, unless it is gone."""
         if self.is_alive():
@@ -87,8 +94,17 @@ def _parents() -> Iterator[tuple[int, int]]:
 
 
 def _stat(pid: int) -> list[str] | None:
+    return _fields(PROC / str(pid) / "stat")
+
+
+def _state(stat: Path) -> str:
+    fields = _fields(stat)
+    return "X" if fields is None else fields[0]
+
+
+def _fields(stat: Path) -> list[str] | None:
     try:
-        text = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+        text = stat.read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return None
     return text[text.rindex(")") + 2 :].split()

@@ -25,6 +25,8 @@ from crossdock.errors import ConfigurationError, ProcessFailed
 LOG_LINES: Final = 12
 LOG_BYTES: Final = 16 * 1024 * 1024
 POLL_S: Final = 0.01
+STAND_S: Final = 5.0
+"""How long a process may take until it stands still."""
 ADDRESS_IN_USE: Final = ("address already in use", os.strerror(errno.EADDRINUSE).lower())
 
 
@@ -132,8 +134,16 @@ class EmbeddedServer(ABC):
             return self.start()
 
     def pause(self) -> None:
-        """Stop the world for it and its children: connections stay open, nothing answers."""
+        """Stop the world for it and its children: connections stay open, nothing answers.
+
+        Returns when they stand: a signal is only a request, which a busy machine grants late.
+        """
         self._signal_all(signal.SIGSTOP)
+        with self._lock:
+            own = None if self._process is None else Identity.of(self._process.pid)
+            if own is not None:
+                everybody = [own, *descendants(own.pid)]
+                Deadline(STAND_S).wait_for(lambda: all(one.stands() for one in everybody))
 
     def resume(self) -> None:
         """Undo `pause`."""

@@ -90,6 +90,16 @@ async def test_a_paused_database_keeps_its_connections_waiting(postgres: Embedde
         await connection.close()
 
 
+def test_a_pause_has_begun_when_it_returns(postgres: EmbeddedPostgres) -> None:
+    with postgres:
+        server = psutil.Process(postgres.pid)
+        for _ in range(20):
+            postgres.pause()
+            states = {one.status() for one in (server, *server.children(recursive=True))}
+            assert states == {psutil.STATUS_STOPPED}
+            postgres.resume()
+
+
 def test_a_paused_server_can_be_stopped(nats: EmbeddedNats, postgres: EmbeddedPostgres) -> None:
     for server in (nats, postgres):
         with server:
