@@ -142,19 +142,23 @@ class Persister:
 async def _add_guarded(
     conn: Any, batch: Sequence[Arrival], positions: Sequence[int], *, keyed_too: bool
 ) -> dict[int, Outcome]:
-    """Insert events that may be known, by the ledger or by their own id; say which are."""
+    """Insert events that may be known, by the ledger or by their own id; say which are.
+
+    Those without a key come first: `store.add_new` claims its keys after them as well, and whoever
+    takes the two the other way round would sooner or later wait in a circle.
+    """
     known: dict[int, Outcome] = {}
+    unkeyed = [at for at in positions if not batch[at].is_keyed]
+    if unkeyed:
+        taken = await store.add_unkeyed(conn, [batch[at] for at in unkeyed])
+        known = {
+            at: Redelivered(batch[at].event_id) for at in unkeyed if batch[at].event_id in taken
+        }
     keyed = [at for at in positions if batch[at].is_keyed]
     if keyed and keyed_too:
         taken = await store.add_keyed(conn, [batch[at] for at in keyed])
         if taken:
-            known = await _known(conn, batch, [at for at in keyed if batch[at].event_id in taken])
-    if len(keyed) < len(positions):
-        unkeyed = [at for at in positions if not batch[at].is_keyed]
-        taken = await store.add_unkeyed(conn, [batch[at] for at in unkeyed])
-        known |= {
-            at: Redelivered(batch[at].event_id) for at in unkeyed if batch[at].event_id in taken
-        }
+            known |= await _known(conn, batch, [at for at in keyed if batch[at].event_id in taken])
     return known
 
 
