@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 from uuid import UUID
 
-import asyncpg
 import msgspec
 import pytest
 from sqlalchemy import text
@@ -13,7 +12,6 @@ from sqlalchemy import text
 from crossdock import ids
 from crossdock.config import DatabaseSettings
 from crossdock.db import Databases
-from crossdock.embedded import EmbeddedPostgres
 from crossdock.idempotency.memory import Memory
 from crossdock.idempotency.model import Answer, Claim
 from crossdock.idempotency.service import Idempotency
@@ -96,17 +94,6 @@ class Bed:
 async def never() -> Answer | None:
     """Be work that must not be done."""
     pytest.fail("done again")
-
-
-@pytest.fixture(scope="module")
-async def world(
-    fresh_database: DatabaseSettings, postgres_server: EmbeddedPostgres
-) -> AsyncIterator[World]:
-    """An empty, migrated database, as its administrator sees it."""
-    name = fresh_database.url.rpartition("/")[2]
-    admin = await asyncpg.connect(postgres_server.admin_url(name))
-    yield World(fresh_database, admin)
-    await admin.close()
 
 
 @pytest.fixture(scope="module")
