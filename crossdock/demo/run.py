@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from crossdock.config import DeliverySettings, GatewaySettings, Settings
+from crossdock.config import DeliverySettings, GatewaySettings, LimitSettings, Settings
 from crossdock.demo import traffic
 from crossdock.demo.board import Board
 from crossdock.demo.receiver import BROKEN, MOODY, STEADY, Receiver
@@ -29,6 +29,9 @@ CONNECTIONS: Final = 48
 POLL_S: Final = 0.25
 PATIENCE_S: Final = 120.0
 """How long the demo waits for the backlog before it calls what is missing lost."""
+
+ONE_ADDRESS: Final = LimitSettings(address_per_minute=60_000, address_burst=10_000)
+"""All of the demo's senders share an address, and some hundreds of their webhooks are junk."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -59,6 +62,7 @@ class Demo:
             Settings(
                 gateway=GatewaySettings(public_url="http://127.0.0.1:8080"),
                 delivery=DeliverySettings(allow_loopback=True, allowed_ports=()),
+                limits=ONE_ADDRESS,
             ),
             sink=sink,
         )

@@ -90,7 +90,7 @@ async def send(session: aiohttp.ClientSession, webhook: Webhook) -> Answer:
     except (aiohttp.ClientError, TimeoutError):
         return Answer(0, "no answer", None, time.perf_counter() - started)
     said = _read(text)
-    reason = "accepted" if status == ACCEPTED else said.type.rsplit("/", 1)[-1] or str(status)
+    reason = "accepted" if status == ACCEPTED else _name(said.type) or str(status)
     return Answer(status, reason, said.id, time.perf_counter() - started)
 
 
@@ -144,6 +144,11 @@ def _spoil(payload: Sample) -> bytes:
     """Change one byte somewhere harmless, so that only the signature can tell."""
     middle = len(payload.body) // 2
     return payload.body[:middle] + bytes([payload.body[middle] ^ 1]) + payload.body[middle + 1 :]
+
+
+def _name(problem_type: str) -> str:
+    """Return a problem type's name; of one registered elsewhere it is the fragment."""
+    return problem_type.replace("#", "/").rpartition("/")[2]
 
 
 def _read(text: bytes) -> _Body:

@@ -39,4 +39,6 @@ async def test_the_demo_loses_nothing() -> None:
     assert figures["dead_lettered"] > 0
     assert figures["replayed"] > 0
     assert len(figures["refused"]) >= 5
+    assert "quota-exceeded" not in figures["refused"]
+    assert all(name.replace("-", "").isalpha() for name in figures["refused"])
     assert all(figures["refused"].values())
