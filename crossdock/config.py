@@ -71,6 +71,8 @@ class NatsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Publish in atomic batches: what pays where the server syncs every write."""
     ingest_max_bytes: int = 4 * 1024**3
     events_max_bytes: int = 1024**3
+    bodies_max_bytes: int = 4 * 1024**3
+    """Of large bodies that wait to be persisted."""
 
 
 class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -83,8 +85,17 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     metrics_port: int = 9464
     public_url: str = "http://127.0.0.1:8080"
     """What senders see; Twilio and Square sign it, so a raw Host header is never trusted for it."""
-    max_body_bytes: int = 512 * 1024
-    """Below the broker's `max_payload`, with room for the envelope."""
+    max_body_bytes: int = 5 * 1024**2
+    """The largest webhook that any source may take."""
+    inline_body_bytes: int = 512 * 1024
+    """A larger one is stored apart, and its message says where: below the broker's `max_payload`,
+    with room for the envelope."""
+    large_bodies_bytes: int = 64 * 1024**2
+    """Of bodies above that, how much one process holds at once; over it the answer is 503."""
+    streams: int = 2_000
+    """Listeners to live events in one process."""
+    tenant_streams: int = 100
+    """Of them, of one tenant."""
     body_timeout_s: float = 10.0
     max_pending: int = 10_000
     """Webhooks waiting for the broker's word in one process; over it the answer is 503."""
@@ -137,6 +148,8 @@ class KeySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """Seals letters that wait to be sent, for they hold tokens; gateways and workers hold it."""
     answers: str | None = None
     """Seals the answers that are kept for repeated requests; only gateways hold it."""
+    payloads: str | None = None
+    """Seals tenants' data keys, which seal payloads; gateways and workers hold it."""
 
 
 class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

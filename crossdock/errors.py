@@ -19,11 +19,14 @@
     │   ├── TimedOut              408, the request's body did not come in time
     │   ├── Conflict              409
     │   │   ├── InProgress        409, the same idempotency key is at work
-    │   │   └── OutcomeUnknown    409, what the key was used for was cut off
+    │   │   ├── OutcomeUnknown    409, what the key was used for was cut off
+    │   │   └── Incompatible      409, a schema refuses what the one before it allowed
     │   ├── PreconditionFailed    412
     │   ├── TooLarge              413
     │   ├── UnsupportedMediaType  415
     │   ├── Invalid               422, with JSON pointers
+    │   ├── SchemaViolated        422, a payload breaks its event type's schema
+    │   ├── RecipeMismatch        422, a pasted example is not signed as the recipe says
     │   ├── PreconditionRequired  428, If-Match is demanded here
     │   ├── KeyReused             422, the idempotency key is another request's
     │   └── TooManyRequests       429, with the seconds to wait
@@ -174,6 +177,12 @@ class OutcomeUnknown(Conflict):
     problem = "outcome-unknown"
 
 
+class Incompatible(Conflict):
+    """The new schema is not compatible with the one before it."""
+
+    problem = "schema-incompatible"
+
+
 class PreconditionFailed(Refused):
     """It was changed by somebody else since it was read."""
 
@@ -200,6 +209,20 @@ class Invalid(Refused):
 
     status = 422
     problem = "invalid"
+
+
+class SchemaViolated(Refused):
+    """The payload breaks the schema of its event type."""
+
+    status = 422
+    problem = "schema-violated"
+
+
+class RecipeMismatch(Refused):
+    """The example is not signed as the recipe says."""
+
+    status = 422
+    problem = "recipe-mismatch"
 
 
 class KeyReused(Refused):

@@ -19,6 +19,7 @@ Kind = Literal[
     "con",
     "dlv",
     "dst",
+    "ety",
     "evt",
     "inv",
     "job",

@@ -28,7 +28,19 @@ class IngestedV1(msgspec.Struct, tag="ingested.v1", array_like=True, frozen=True
     traceparent: str
     """W3C Trace Context of the ingest span."""
     body: bytes
-    """The provider's bytes, untouched."""
+    """The provider's bytes, untouched; sealed where `data_key` says so, empty where `claim` is."""
+    status: str = ""
+    """What becomes of it: empty to deliver it, or `warned`, `quarantined` or `held`."""
+    violation: str = ""
+    """What its schema said: JSON, `[{"pointer", "detail"}]`."""
+    schema_version: int = 0
+    """The version of the schema that it was held to; 0 for none."""
+    data_key: bytes | None = None
+    """The id of the key that sealed its body (`payload_keys`), 16 bytes."""
+    fields: list[bytes] = []
+    """Hashes of values that its source has indexed, 16 bytes each (`event_fields`)."""
+    claim: str = ""
+    """The object of the bucket `BODIES` that holds its body, where that is too large for here."""
 
 
 Ingested = IngestedV1

@@ -6,6 +6,7 @@
 | `tenant.` and the tenant's id in hex | `TenantSettings` |
 | `session.`, its tenant's id and its own in hex | `Revoked` |
 | `user.`, their tenant's id and their own in hex | `UserSettings` |
+| `type.`, its tenant's id and its own in hex | `EventTypeSettings` |
 | `beat` | `Beat` |
 """
 
@@ -17,6 +18,7 @@ BEAT_KEY: Final = "beat"
 TENANT: Final = "tenant."
 SESSION: Final = "session."
 USER: Final = "user."
+TYPE: Final = "type."
 """How the keys of these begin; their ids follow in hex. The tenant's is part of them all: what one
 tenant's rows say of an id is nothing to another's tokens."""
 
@@ -35,6 +37,17 @@ class SealedSecret(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"SealedSecret(id={self.id!r}, not_after={self.not_after!r})"
+
+
+class WrappedKey(msgspec.Struct, frozen=True):
+    """A tenant's data key, sealed under the key that gateways and workers hold."""
+
+    id: bytes
+    """Its row's, 16 bytes."""
+    wrapped: bytes
+
+    def __repr__(self) -> str:
+        return f"WrappedKey({self.id.hex()})"
 
 
 class SourceSettings(msgspec.Struct, tag="source.v1", frozen=True):
@@ -61,6 +74,29 @@ class SourceSettings(msgspec.Struct, tag="source.v1", frozen=True):
     """The source's own limit; 0 where it has none."""
     tenant_webhooks_per_minute: int = 0
     """What all sources of its tenant may take together; 0 where that has no limit."""
+    content_types: tuple[str, ...] = ()
+    """Media types that it takes, in lower case; empty for all."""
+    holds: bool = False
+    """Whether it is paused and takes webhooks all the same, to be delivered once it is resumed."""
+    indexed: tuple[str, ...] = ()
+    """JSON pointers to the values by which its events are found."""
+    data_key: WrappedKey | None = None
+    """What seals its payloads; `None` where it leaves them plain."""
+
+
+class EventTypeSettings(msgspec.Struct, tag="type.v1", frozen=True):
+    """The schema that a tenant's events of one type are held to."""
+
+    version: int
+    """Grows with every change; readers keep the highest."""
+    tenant_id: bytes
+    name: str = ""
+    """Empty once it is gone."""
+    mode: Literal["off", "warn", "quarantine", "reject"] = "off"
+    number: int = 0
+    """Which version of the schema this is."""
+    schema: bytes = b""
+    """JSON Schema, 2020-12, as JSON; empty while there is none."""
 
 
 class TenantSettings(msgspec.Struct, tag="tenant.v1", frozen=True):
@@ -117,7 +153,7 @@ class Beat(msgspec.Struct, tag="beat.v1", frozen=True):
 FOREVER: Final = 2**63 - 1
 """The version of what is gone: nothing comes after it, for no token and no id is given twice."""
 
-Snapshot: TypeAlias = SourceSettings | TenantSettings | Revoked | UserSettings
+Snapshot: TypeAlias = SourceSettings | TenantSettings | Revoked | UserSettings | EventTypeSettings
 """What a bucket holds beside the beat."""
 
 encoder: Final = msgspec.msgpack.Encoder()

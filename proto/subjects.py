@@ -19,6 +19,9 @@ OLD_BUCKET: Final = "SOURCES"
 
 _SETTINGS: Final = "SETTINGS_"
 
+BODIES_BUCKET: Final = "BODIES"
+"""Object store of bodies too large for a message, until they are persisted; named by event ids."""
+
 ANSWERS_BUCKET: Final = "ANSWERS"
 """Answers to requests with an idempotency key, sealed, for some minutes."""
 

@@ -114,6 +114,7 @@ def settings(
             identity=nats_server.secrets.key("key-identity"),
             mail=nats_server.secrets.key("key-mail"),
             answers=nats_server.secrets.key("key-answers"),
+            payloads=nats_server.secrets.key("key-payloads"),
         ),
         limits=GENEROUS,
     )

@@ -22,7 +22,7 @@ from crossdock import ids
 
 log = structlog.get_logger(__name__)
 
-PARENTS: Final = ("deliveries", "attempts", "events")
+PARENTS: Final = ("deliveries", "attempts", "event_fields", "events")
 """In the order in which they are dropped: what is kept of the later ones hangs on the first."""
 
 PERIOD: Final = timedelta(days=1)

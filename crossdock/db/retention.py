@@ -33,6 +33,7 @@ _UNFINISHED: Final = (
 _KEPT: Final = {
     "deliveries": "(p.state = 'pending' OR (p.state = 'dead' AND p.id >= $3))",
     "attempts": f"(p.tenant_id, p.delivery_id) IN ({_UNFINISHED.format(column='id')})",
+    "event_fields": f"(p.tenant_id, p.id) IN ({_UNFINISHED.format(column='event_id')})",
     "events": f"(p.tenant_id, p.id) IN ({_UNFINISHED.format(column='event_id')})",
 }
 """Which rows outlive their partition; `$3` is the first id of dead letters still worth keeping."""

@@ -4,8 +4,10 @@ from typing import Final
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
+    Date,
     ForeignKeyConstraint,
     Identity,
     Index,
@@ -16,7 +18,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from crossdock.db.schema import OWN_RECORD, HeaderPairs, key, moment, one_of, tenant_table
 
@@ -35,6 +37,11 @@ sources: Final = tenant_table(
     Column("version", BigInteger, nullable=False, server_default=text("1")),
     moment("created_at", now=True),
     moment("updated_at", now=True),
+    Column("preset", Text),
+    Column("content_types", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),
+    Column("indexed_fields", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),
+    Column("encrypts", Boolean, nullable=False, server_default=text("false")),
+    Column("buffers", Boolean, nullable=False, server_default=text("false")),
     ForeignKeyConstraint(["tenant_id"], ["crossdock.tenants.id"]),
     UniqueConstraint("token_hash"),
     CheckConstraint("webhooks_per_minute > 0", name="webhooks_per_minute"),
@@ -46,6 +53,12 @@ sources: Final = tenant_table(
         unique=True,
         postgresql_where=text("state <> 'deleted'"),
     ),
+    Index(
+        "sources_tenant_id_api_key",
+        "tenant_id",
+        unique=True,
+        postgresql_where=text("scheme = 'api' AND state <> 'deleted'"),
+    ),
     audit="full",
     global_unique={
         "sources_token_hash_key": "a hash of 256 random bits: nobody can hit another's by guessing"
@@ -53,7 +66,9 @@ sources: Final = tenant_table(
 )
 """`recipe` holds no secret; `secrets` is `[{"id", "sealed" (base64), "not_after"}]`.
 
-A deleted source stays as a row in state `deleted`, so that its last snapshot has a version.
+A deleted source stays as a row in state `deleted`, so that its last snapshot has a version. One of
+the scheme `api` takes what the tenant publishes itself, and has no door for others. `buffers` says
+what a paused source does: take and hold, or refuse.
 """
 
 event_keys: Final = tenant_table(
@@ -85,10 +100,86 @@ events: Final = tenant_table(
     Column("traceparent", Text, nullable=False),
     Column("headers", HeaderPairs, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    Column("status", Text, nullable=False, server_default="accepted"),
+    Column("violation", Text),
+    Column("schema_version", Integer),
+    Column("data_key", Uuid),
+    one_of(
+        "status",
+        "accepted",
+        "warned",
+        "held",
+        "quarantined",
+        "releasing",
+        "released",
+        "dropped",
+    ),
+    Index("events_source_idx", "tenant_id", "source_id", "id"),
+    Index("events_type_idx", "tenant_id", "event_type", "id"),
+    Index(
+        "events_status_idx",
+        "tenant_id",
+        "status",
+        "id",
+        postgresql_where=text("status <> 'accepted'"),
+    ),
     audit=OWN_RECORD,
     partitioned=True,
 )
-"""One accepted webhook each; never updated. `stream_seq` is its place on INGEST."""
+"""One accepted webhook each; of its row only `status` ever changes. `stream_seq` is its place on
+INGEST. `body` is sealed where `data_key` names a key of `payload_keys`. `violation` is what its
+schema said, JSON `[{"pointer", "detail"}]`.
+"""
+
+event_fields: Final = tenant_table(
+    "event_fields",
+    Column("key", LargeBinary, primary_key=True, nullable=False),
+    key(),
+    CheckConstraint("octet_length(key) = 16", name="key"),
+    audit=OWN_RECORD,
+    partitioned=True,
+)
+"""Where events are found by a value in their payload: `id` is the event's, `key` a hash of pointer
+and value (`crossdock.native.field_key`). Equality of bytes is leakproof, so the index serves under
+row-level security, which no operator on JSON does.
+"""
+
+releases: Final = tenant_table(
+    "releases",
+    key(),
+    Column("source_id", Uuid),
+    Column("event_id", Uuid),
+    moment("created_at", now=True),
+    CheckConstraint("num_nonnulls(source_id, event_id) = 1", name="what"),
+    Index("releases_created_at_idx", "created_at"),
+    audit="none: a queue; who asked is in the audit of the request",
+)
+"""What is to be released: all that a source held, or one quarantined event. Workers take it."""
+
+refusals: Final = tenant_table(
+    "refusals",
+    key("source_id"),
+    key(),
+    Column("reason", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("headers", HeaderPairs, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("body_sha256", LargeBinary),
+    audit=OWN_RECORD,
+)
+"""The last few webhooks that each source refused, for its owner to see why."""
+
+refusal_counts: Final = tenant_table(
+    "refusal_counts",
+    key("source_id"),
+    Column("day", Date, primary_key=True, nullable=False),
+    Column("reason", Text, primary_key=True, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    audit=OWN_RECORD,
+)
+"""How many webhooks each source refused, by day and reason."""
 
 route_changes: Final = tenant_table(
     "route_changes",

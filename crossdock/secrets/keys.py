@@ -6,9 +6,12 @@ from typing import Final
 from crossdock.config import KeySettings, WorkerRole
 from crossdock.secrets.seal import Sealer
 
-GATEWAY: Final = ("sources", "destinations", "identity", "mail", "answers")
+GATEWAY: Final = ("sources", "destinations", "identity", "mail", "answers", "payloads")
 
-_WORKER: Final[dict[WorkerRole, str]] = {"webhooks": "destinations", "maintenance": "mail"}
+_WORKER: Final[dict[WorkerRole, tuple[str, ...]]] = {
+    "webhooks": ("destinations", "payloads"),
+    "maintenance": ("mail",),
+}
 
 
 def check_gateway(keys: KeySettings) -> None:
@@ -26,7 +29,7 @@ def check_worker(keys: KeySettings, roles: Collection[WorkerRole]) -> None:
     Raises:
         ConfigurationError: one is missing or malformed.
     """
-    _check(keys, [_WORKER[role] for role in roles])
+    _check(keys, [name for role in roles for name in _WORKER[role]])
 
 
 def _check(keys: KeySettings, names: Iterable[str]) -> None:

@@ -35,7 +35,11 @@ def for_gateway(settings: Settings) -> Settings:
 
 def for_worker(settings: Settings) -> Settings:
     """Return what a worker needs: it never sees the key of sources' secrets."""
-    keys = KeySettings(destinations=settings.keys.destinations, mail=settings.keys.mail)
+    keys = KeySettings(
+        destinations=settings.keys.destinations,
+        mail=settings.keys.mail,
+        payloads=settings.keys.payloads,
+    )
     return msgspec.structs.replace(_with_roles(settings, WORKER_ROLES), keys=keys)
 
 

@@ -134,6 +134,7 @@ class DataFolder:
                 identity=self.secrets.key("key-identity"),
                 mail=self.secrets.key("key-mail"),
                 answers=self.secrets.key("key-answers"),
+                payloads=self.secrets.key("key-payloads"),
             ),
             mail=self.way_out(settings.mail),
         )

@@ -233,6 +233,20 @@ TYPES: Final = (
         remedy="Look whether the effect is there. If it is not, try again with a fresh key.",
     ),
     ProblemType(
+        name="schema-incompatible",
+        status=409,
+        title="The new schema is not compatible with the one before it",
+        meaning=(
+            "The event type asks for schemas that go on accepting what the one before accepted (or"
+            " allow nothing more, where it asks for `full`), and this one does not. `errors` names"
+            " the places that differ."
+        ),
+        remedy=(
+            "Mend the places, send `force` to take the schema all the same, or change the event"
+            " type's `compatibility`. `POST /v1/event-types/{event_type_id}/check` tells before."
+        ),
+    ),
+    ProblemType(
         name="precondition-failed",
         status=412,
         title="It has changed since it was read",
@@ -267,6 +281,32 @@ TYPES: Final = (
             " parameter, a wrong type, a value out of range. `errors` says what, and where."
         ),
         remedy="Mend what `errors` names. The same request will be refused again.",
+    ),
+    ProblemType(
+        name="schema-violated",
+        status=422,
+        title="The payload breaks its event type's schema",
+        meaning=(
+            "The event type's mode is `reject`, and the payload is not what the schema asks for."
+            " Nothing was stored. `errors` has the first of the places that are wrong."
+        ),
+        remedy=(
+            "Mend the payload, or the schema. In the modes `warn` and `quarantine` such events are"
+            " taken, and their breach is kept with them."
+        ),
+    ),
+    ProblemType(
+        name="recipe-mismatch",
+        status=422,
+        title="The example is not signed as the recipe says",
+        meaning=(
+            "Before a source is saved, its recipe is tried on the example: the signature that it"
+            " gives is another one. `errors` says what was tried, and which other settings fit."
+        ),
+        remedy=(
+            "Compare the recipe with the sender's documentation, and paste the example exactly as"
+            " it was sent, its body byte by byte."
+        ),
     ),
     ProblemType(
         name="idempotency-key-reused",

@@ -11,6 +11,7 @@ import pytest
 
 from crossdock.embedded import EmbeddedPostgres
 from migrations.first import rights as first
+from migrations.fourth import rights as fourth
 from migrations.second import rights as second
 from migrations.third import rights as third
 from tests.beds.world import World
@@ -31,7 +32,12 @@ def crossing() -> list[str]:
     """Return the policies of duties that cross tenants, as the revisions declare them."""
     return [
         f"crossdock.{table}.{role}_{command.lower()}"
-        for rights in (first.ALL_RIGHTS, second.ALL_RIGHTS, third.ALL_RIGHTS)
+        for rights in (
+            first.ALL_RIGHTS,
+            second.ALL_RIGHTS,
+            third.ALL_RIGHTS,
+            fourth.ALL_RIGHTS,
+        )
         for role, tables in rights.items()
         for table, privileges in tables.items()
         for command in first.COMMANDS

@@ -204,7 +204,7 @@ async def test_a_patch_merges_and_null_means_the_default(alice: Any) -> None:
     limit = await alice.http.patch(path, json={"max_body_bytes": 1000})
     assert limit.json()["max_body_bytes"] == 1000
     limit = await alice.http.patch(path, json={"max_body_bytes": None})
-    assert limit.json()["max_body_bytes"] == 512 * 1024
+    assert limit.json()["max_body_bytes"] == 5 * 1024**2
 
 
 async def test_what_must_be_there_cannot_be_patched_away(alice: Any) -> None:
