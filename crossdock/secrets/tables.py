@@ -21,4 +21,4 @@ payload_keys: Final = tenant_table(
     ),
     audit="full",
 )
-"""Keys that seal a tenant's payloads, each sealed itself: to delete one is to shred what it sealed."""
+"""Keys that seal a tenant's payloads, sealed themselves: to drop one is to shred what it sealed."""

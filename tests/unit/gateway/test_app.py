@@ -16,7 +16,7 @@ from gateway import app
 from gateway.app import Gateway
 
 KEY = "A" * 43 + "="
-KEYS = KeySettings(sources=KEY, destinations=KEY, identity=KEY, mail=KEY, answers=KEY)
+KEYS = KeySettings(sources=KEY, destinations=KEY, identity=KEY, mail=KEY, answers=KEY, payloads=KEY)
 
 
 @asynccontextmanager

@@ -43,6 +43,7 @@ WHOLE = Settings(
         identity="identity-key",
         mail="mail-key",
         answers="answers-key",
+        payloads="payloads-key",
     ),
     mail=MailSettings(smtp_host="mail.example.com", smtp_user="u", smtp_password="mail-word"),
 )
