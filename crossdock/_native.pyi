@@ -1,6 +1,6 @@
 # A compiled module has no docstrings of its own: the stub is where they are read.
 # ruff: noqa: PYI021
-"""The compiled hot path: webhook signatures, dedupe hashes, ids and rate limits.
+"""The compiled hot path: webhook signatures, dedupe hashes, schemas, ids and rate limits.
 
 Only `crossdock.native` imports this module. Nothing here keeps a secret where Python can see it,
 and nothing but `LimitTable` reads a clock or a file.
@@ -11,17 +11,23 @@ from typing import Final, final
 
 __all__ = [
     "SCHEMES",
+    "Fields",
     "Limit",
     "LimitTable",
     "Message",
     "RecipeError",
+    "Rejected",
     "Replies",
+    "Schema",
+    "SchemaError",
+    "Schemas",
     "Signer",
     "Source",
     "Taken",
     "Verdict",
     "batch_frames",
     "content_length",
+    "field_key",
     "generate_key_pair",
     "generate_secret",
     "plain_frames",
@@ -209,7 +215,35 @@ class Message:
     ) -> Message: ...
     @property
     def size(self) -> int:
-        """Bytes on the wire, at most."""
+        """Bytes on the wire, at most.
+
+        Raises:
+            ValueError: it was taken apart, and has no body yet.
+        """
+
+    @property
+    def event_id(self) -> bytes:
+        """The event's UUIDv7, 16 bytes; zeros in a message that `take_webhook` did not make."""
+
+    @property
+    def status(self) -> str:
+        """What becomes of the event: empty, `warned`, `held` or `quarantined`."""
+
+    def attach(self, body: bytes, *, claim: str = "", data_key: bytes = b"") -> None:
+        """Give a message that was taken `apart` its body; once.
+
+        With a key, what a schema said of the body quotes nothing of it any more, as
+        `Schema.validate` does without `quotes`: it is stored beside what is sealed.
+
+        Args:
+            body: what is stored: the bytes as received, or sealed; empty where there is a claim.
+            claim: the object of the bucket `BODIES` that holds them.
+            data_key: the id of the key that sealed them, 16 bytes.
+
+        Raises:
+            ValueError: it has its body, was not taken apart, has both a body and a claim, or the
+                key's id is not 16 bytes.
+        """
 
     @property
     def answer(self) -> bytes:
@@ -223,7 +257,12 @@ def take_webhook(
     headers: list[tuple[bytes, bytes]],
     body: bytes,
     now: float,
-) -> Message | Verdict:
+    schemas: Schemas | None = None,
+    *,
+    holds: bool = False,
+    apart: bool = False,
+    fields: Fields | None = None,
+) -> Message | Verdict | Rejected:
     """Verify a webhook and wrap it for the stream INGEST: all a gateway does to it, in one call.
 
     The message is a `proto.ingest.IngestedV1` under a fresh event id, which is its `Nats-Msg-Id`
@@ -239,12 +278,137 @@ def take_webhook(
         headers: as ASGI gives them, names in lower case.
         body: the bytes as received. The GIL is released above 16 KiB.
         now: the receiver's clock, in seconds since 1970; also the time in the id.
+        schemas: the tenant's, by event type. A type that has none is not looked at.
+        holds: the source is paused and keeps what it gets: the status is `held`, unless the event
+            is quarantined.
+        apart: leave the body out, for `Message.attach`.
+        fields: the values that the source has indexed.
 
     Returns:
-        The message; or the verdict, if it is a refusal or a handshake.
+        The message; or the verdict, if it is a refusal or a handshake; or what the schema said, if
+        its mode is `reject`.
 
     Raises:
         ValueError: an id is not 16 bytes, or `now` is no time that an id can have.
+    """
+
+@final
+class SchemaError(ValueError):
+    """A schema that is not taken; `args` are a JSON pointer into it and the reason."""
+
+@final
+class Schema:
+    """A JSON Schema, draft 2020-12, compiled once; immutable and shared freely.
+
+    `format`, `contentEncoding` and `contentMediaType` are notes: nothing is held to them, as is the
+    dialect's default. A schema is UTF-8 and has at most:
+
+    - 64 KiB, 64 levels, 5,000 subschemas, and 2,000 values in an `enum`;
+    - 10,000 subschemas that one value is held to, through `$ref`, `$dynamicRef` and combinations,
+      at most 64 of them in a row. Those with `unevaluatedProperties` or `unevaluatedItems` have
+      10,000 together. None may lead back to itself without going into the value; trees may.
+    - 200 different patterns of 1,000 bytes, each matched in time linear in the text: no lookaround,
+      no back-references, and what an automaton of 1 MiB can't match has few places. They are
+      compiled to 512 KiB together; a pattern of one class with one count takes none of these.
+
+    References lead to places of the schema or to the dialect's own schema; nothing is ever fetched.
+    Only the whole schema may have an `$id`, no `$schema` may name another dialect, and no anchor
+    may be there twice.
+
+    Args:
+        text: the schema, as JSON. A name that repeats counts as it stands last.
+
+    Raises:
+        SchemaError: it is not taken.
+    """
+
+    def __new__(cls, text: bytes) -> Schema: ...
+    @property
+    def size(self) -> int:
+        """About the bytes that it takes, compiled."""
+
+    def validate(self, body: bytes, *, quotes: bool = True) -> list[tuple[str, str]]:
+        """Hold a body to the schema; the GIL is released above 16 KiB.
+
+        The body is read once. A name that repeats counts as it stands last; a number beyond 64 bits
+        counts as the nearest double, beyond a double's range as the largest. What is not JSON, not
+        UTF-8, starts with a byte order mark, nests more than 128 levels, has more than a million
+        values or half of a surrogate pair breaks any schema.
+
+        The work is counted: 100,000 steps and 20 for each byte of the body, where a step is a look
+        at a value, a member or some bytes of a string, dearer with what the schema asks of it. That
+        is well under a second for 512 KiB; a body that would take more breaks its schema.
+
+        Args:
+            body: the bytes, whatever they are.
+            quotes: whether details may quote the body. Without, they say what the schema asks, and
+                neither a value nor a member's name of the body; pointers stay.
+
+        Returns:
+            At most five violations: a JSON pointer into the body, empty for all of it, and what is
+            wrong there, in at most 200 characters of which at most 64 are the payload's. A pointer
+            that would be longer than 512 bytes, or name a member of more than 64 characters, leads
+            to what that is in. Empty for a valid body.
+        """
+
+@final
+class Schemas:
+    """A tenant's schemas by event type; immutable.
+
+    Args:
+        items: an event type, its mode (`off`, `warn`, `quarantine` or `reject`), the version of
+            its schema (1 to 2**32 - 1), and the schema.
+
+    Raises:
+        ValueError: an unknown mode, or a type that is there twice.
+    """
+
+    def __new__(cls, items: list[tuple[str, str, int, Schema]]) -> Schemas: ...
+    def __len__(self) -> int: ...
+    def get(self, event_type: str) -> tuple[str, int, Schema] | None:
+        """The mode, version and schema of a type."""
+
+@final
+class Rejected:
+    """A genuine webhook that its event type's schema refuses; frozen."""
+
+    @property
+    def event_type(self) -> str:
+        """The event's type."""
+
+    @property
+    def schema_version(self) -> int:
+        """The version of the schema."""
+
+    @property
+    def violations(self) -> list[tuple[str, str]]:
+        """What is wrong, as `Schema.validate` says it."""
+
+@final
+class Fields:
+    """The values of a body that a source has indexed; immutable.
+
+    Args:
+        pointers: at most 8 JSON pointers (RFC 6901), none of them empty.
+
+    Raises:
+        ValueError: something else.
+    """
+
+    def __new__(cls, pointers: list[str]) -> Fields: ...
+    def keys(self, body: bytes) -> list[bytes]:
+        """The `field_key` of each value that is there, without repeats; none if it is not JSON.
+
+        Strings, numbers and truth values of at most 256 bytes have one; null, arrays and objects
+        have none.
+        """
+
+def field_key(pointer: str, value: str) -> bytes:
+    """What an indexed value is found by: 16 bytes of SHA-256 over pointer and value.
+
+    Args:
+        pointer: as in `Fields`.
+        value: a string's characters, unescaped; a number as it was written; `true` or `false`.
     """
 
 def content_length(headers: list[tuple[bytes, bytes]]) -> int:

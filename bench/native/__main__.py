@@ -7,6 +7,10 @@ Prints a table of medians and, as its last line, as one JSON object:
 - `ratio_verify_msgspec`: the same with msgspec instead of `json`.
 - `ratio_verify_signature_alone`: the same whole native call against Python that checks only the
   signature and reads nothing of the body.
+- `ratio_schema`, `ratio_schema_rs`, `ratio_schema_rs_msgspec`: holding nine bodies of 1 to 100 KiB
+  to their schemas, from bytes, against `jsonschema` and against `jsonschema-rs`, both after
+  `json.loads`, and the latter after msgspec.
+- `ratio_take_with_schemas`: the time of `take_webhook` for these with their schemas, by without.
 - `ns_take_two_limits`: `LimitTable.take` of two limits, in nanoseconds; `_headers` with the list of
   header fields.
 """
@@ -61,6 +65,11 @@ def main() -> None:
         "ratio_verify_signature_alone": medians["test_python_signature_alone"] / native,
         "ratio_sha256": medians["test_sha256_hashlib"] / medians["test_sha256_native"],
     }
+    schema = medians["test_mixed[native]"]
+    ratios["ratio_schema"] = medians["test_mixed[jsonschema]"] / schema
+    ratios["ratio_schema_rs"] = medians["test_mixed[jsonschema_rs]"] / schema
+    ratios["ratio_schema_rs_msgspec"] = medians["test_mixed[jsonschema_rs_msgspec]"] / schema
+    ratios["ratio_take_with_schemas"] = medians["test_take[schemas]"] / medians["test_take[None]"]
     ratios["ns_take_two_limits"] = medians["test_take_of_two_limits"]
     ratios["ns_take_two_limits_headers"] = medians["test_take_of_two_limits_and_headers"]
     rounded = {name: round(ratio, 2) for name, ratio in ratios.items()}

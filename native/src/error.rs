@@ -54,6 +54,21 @@ pub enum Error {
     /// Bytes that no drain gave.
     #[error("not the usage of a limit table")]
     Usage,
+    /// Indexed fields that are no list of JSON pointers.
+    #[error("fields are at most 8 JSON pointers (RFC 6901), none of them empty")]
+    Fields,
+    /// A set of schemas that contradicts itself.
+    #[error("{0}")]
+    Schemas(String),
+    /// A message that is published before its body was attached.
+    #[error("a message taken apart is published once its body is attached")]
+    Unattached,
+    /// A body beside the claim to one.
+    #[error("a message with a claim has no body of its own")]
+    Claimed,
+    /// A body for a message that has one.
+    #[error("this message has its body")]
+    Attached,
     /// The operating system gave no randomness.
     #[error("the operating system gave no randomness")]
     Randomness,

@@ -1,21 +1,45 @@
 //! The publishing half of the Python module; see lib.rs for the rest.
 
 use crate::error::Error;
-use crate::frames::{self, Envelope, Kept, Reply};
+use crate::frames::{self, Envelope, Kept, Reply, Tail};
 use crate::ids;
+use crate::schema::{Mode, Violation, unquoted, violations_json};
+use crate::schema_binding::{Fields, Rejected, Schemas, validated};
 use crate::signatures::{self, Headers, Request};
 use crate::signatures_binding::{LONG, Source, Verdict};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyList, PyTuple};
+use std::sync::OnceLock;
 
 /// What wire.py needs of a [`Reply`]: a kind, a token, a status and the bytes.
 type Said<'py> = (&'static str, u64, u16, Bound<'py, PyBytes>);
 
 #[pyclass(frozen, module = "crossdock._native")]
 pub struct Message {
-    inner: frames::Message<PyBackedBytes>,
+    /// Set at once, or when the body of one taken apart is attached.
+    inner: OnceLock<frames::Message<PyBackedBytes>>,
     event_id: [u8; 16],
+    status: &'static str,
+    apart: Option<Box<Apart>>,
+}
+
+/// What is known of a message before its body is.
+struct Apart {
+    subject: String,
+    fields: Vec<u8>,
+    tail: Tail,
+    violations: Vec<Violation>,
+}
+
+impl Message {
+    fn ready(&self) -> Result<&frames::Message<PyBackedBytes>, Error> {
+        self.inner.get().ok_or(Error::Unattached)
+    }
+
+    fn id(&self) -> Result<String, Error> {
+        ids::typeid("evt", &self.event_id)
+    }
 }
 
 #[pymethods]
@@ -32,30 +56,99 @@ impl Message {
         for (name, value) in &headers {
             inner.header(name, value)?;
         }
-        Ok(Self { inner, event_id: [0; 16] })
+        Ok(Self { inner: inner.into(), event_id: [0; 16], status: "", apart: None })
     }
 
     #[getter]
-    fn size(&self) -> usize {
-        self.inner.size()
+    fn size(&self) -> Result<usize, Error> {
+        self.ready().map(frames::Message::size)
+    }
+
+    #[getter]
+    fn event_id<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.event_id)
+    }
+
+    #[getter]
+    fn status(&self) -> &'static str {
+        self.status
     }
 
     #[getter]
     fn answer<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyBytes>, Error> {
-        let id = ids::typeid("evt", &self.event_id)?;
+        let id = self.id()?;
         Ok(PyBytes::new(py, format!("{{\"id\":\"{id}\"}}").as_bytes()))
+    }
+
+    #[pyo3(
+        signature = (body, *, claim="", data_key=&[][..]),
+        text_signature = "($self, body, *, claim='', data_key=b'')"
+    )]
+    fn attach(&self, body: PyBackedBytes, claim: &str, data_key: &[u8]) -> Result<(), Error> {
+        let apart = self.apart.as_deref().ok_or(Error::Attached)?;
+        if !matches!(data_key.len(), 0 | 16) {
+            return Err(Error::UuidLength);
+        }
+        if !claim.is_empty() && !body.is_empty() {
+            return Err(Error::Claimed);
+        }
+        let mut tail =
+            Tail { claim: claim.to_owned(), data_key: data_key.to_vec(), ..apart.tail.clone() };
+        if !data_key.is_empty() && !apart.violations.is_empty() {
+            // What is sealed must not stand beside it in the open.
+            tail.violation = violations_json(&unquoted(&apart.violations));
+        }
+        let head = frames::head(&apart.fields, &tail, body.len());
+        let mut inner = frames::Message::new(&apart.subject, head, body)?;
+        inner.header("Nats-Msg-Id", &self.id()?)?;
+        inner.tail(tail.encode());
+        self.inner.set(inner).map_err(|_| Error::Attached)
     }
 }
 
-/// A webhook that was verified, ready to publish; or the verdict on one that is not to be.
+/// A webhook that was verified, ready to publish; or what there is to say of one that is not.
 #[derive(IntoPyObject)]
 pub enum Taken {
     Event(Message),
     Other(Verdict),
+    Rejected(Rejected),
+}
+
+/// What a schema made of an event.
+enum Held {
+    Kept(Tail, Vec<Violation>),
+    Rejected(Rejected),
+}
+
+/// Holds an event to its type's schema, where it has one.
+fn hold_to(py: Python<'_>, schemas: &Schemas, event_type: &str, body: &[u8]) -> Held {
+    let mut tail = Tail::default();
+    let Some(found) = schemas.0.get(event_type).filter(|found| found.mode != Mode::Off) else {
+        return Held::Kept(tail, Vec::new());
+    };
+    let violations = validated(py, &found.schema, body);
+    tail.schema_version = found.number;
+    if !violations.is_empty() {
+        tail.violation = violations_json(&violations);
+        tail.status = match found.mode {
+            Mode::Off | Mode::Warn => "warned",
+            Mode::Quarantine => "quarantined",
+            Mode::Reject => {
+                let event_type = event_type.to_owned();
+                return Held::Rejected(Rejected { event_type, number: found.number, violations });
+            }
+        };
+    }
+    Held::Kept(tail, violations)
 }
 
 #[pyfunction]
+#[pyo3(signature = (
+    source, subject, ids, url, headers, body, now, schemas=None, *,
+    holds=false, apart=false, fields=None
+))]
 #[expect(clippy::needless_pass_by_value, reason = "PyO3 extracts into owned values")]
+#[expect(clippy::too_many_arguments, reason = "one call for all a gateway does")]
 pub fn take_webhook(
     source: &Bound<'_, Source>,
     subject: &str,
@@ -64,6 +157,10 @@ pub fn take_webhook(
     headers: &Bound<'_, PyList>,
     body: PyBackedBytes,
     now: f64,
+    schemas: Option<&Bound<'_, Schemas>>,
+    holds: bool,
+    apart: bool,
+    fields: Option<&Bound<'_, Fields>>,
 ) -> PyResult<Taken> {
     let py = source.py();
     let source = &source.get().0;
@@ -99,6 +196,19 @@ pub fn take_webhook(
         Ok(accepted) if accepted.handshake.is_none() => accepted,
         other => return Ok(Taken::Other(Verdict(other))),
     };
+    let (mut tail, mut violations) = (Tail::default(), Vec::new());
+    if let Some(schemas) = schemas {
+        match hold_to(py, schemas.get(), &accepted.event_type, &body) {
+            Held::Kept(found, wrong) => (tail, violations) = (found, wrong),
+            Held::Rejected(rejected) => return Ok(Taken::Rejected(rejected)),
+        }
+    }
+    if holds && tail.status != "quarantined" {
+        tail.status = "held";
+    }
+    if let Some(fields) = fields {
+        tail.fields = fields.get().0.keys(&body);
+    }
     let event_id = ids::uuid7(millis(now)?)?;
     let envelope = Envelope {
         event_id,
@@ -110,11 +220,18 @@ pub fn take_webhook(
         content_type,
         headers: kept.pairs(),
         traceparent: &frames::traceparent(trace, &event_id),
-        body_length: body.len(),
     };
-    let mut inner = frames::Message::new(subject, envelope.encode(), body.clone_ref(py))?;
+    let status = tail.status;
+    if apart {
+        let (subject, fields) = (subject.to_owned(), envelope.fields());
+        let apart = Some(Box::new(Apart { subject, fields, tail, violations }));
+        return Ok(Taken::Event(Message { inner: OnceLock::new(), event_id, status, apart }));
+    }
+    let before = envelope.encode(&tail, body.len());
+    let mut inner = frames::Message::new(subject, before, body.clone_ref(py))?;
     inner.header("Nats-Msg-Id", &ids::typeid("evt", &event_id)?)?;
-    Ok(Taken::Event(Message { inner, event_id }))
+    inner.tail(tail.encode());
+    Ok(Taken::Event(Message { inner: inner.into(), event_id, status, apart: None }))
 }
 
 /// The milliseconds of a clock reading.
@@ -135,7 +252,7 @@ pub fn plain_frames<'py>(
     first: u64,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let held = hold(messages)?;
-    let messages = held.iter().map(|message| &message.get().inner);
+    let messages = ready(&held)?.into_iter();
     Ok(PyBytes::new(py, &frames::plain(messages, inbox, first)))
 }
 
@@ -148,12 +265,18 @@ pub fn batch_frames<'py>(
     batch_id: &str,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let held = hold(messages)?;
-    let messages = held.iter().map(|message| &message.get().inner);
+    let messages = ready(&held)?.into_iter();
     Ok(PyBytes::new(py, &frames::batch(messages, inbox, token, batch_id)))
 }
 
 fn hold<'py>(messages: &Bound<'py, PyList>) -> PyResult<Vec<Bound<'py, Message>>> {
     messages.iter().map(|message| Ok(message.cast_into::<Message>()?)).collect()
+}
+
+fn ready<'a>(
+    held: &'a [Bound<'_, Message>],
+) -> Result<Vec<&'a frames::Message<PyBackedBytes>>, Error> {
+    held.iter().map(|message| message.get().ready()).collect()
 }
 
 #[pyclass(module = "crossdock._native")]

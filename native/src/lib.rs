@@ -4,6 +4,7 @@
 //! modules that know no Python. `crossdock/_native.pyi` documents what is exported here.
 
 pub mod error;
+pub mod fields;
 pub mod frames;
 #[cfg(feature = "extension-module")]
 mod frames_binding;
@@ -12,6 +13,9 @@ pub mod json;
 pub mod limits;
 #[cfg(feature = "extension-module")]
 mod limits_binding;
+pub mod schema;
+#[cfg(feature = "extension-module")]
+mod schema_binding;
 pub mod signatures;
 #[cfg(feature = "extension-module")]
 mod signatures_binding;
@@ -22,6 +26,7 @@ pub mod text;
 mod _native {
     use crate::error::Error;
     use crate::ids;
+    use crate::schema;
     use crate::signatures::{self, Scheme};
     use pyo3::exceptions::{PyOSError, PyValueError};
     use pyo3::prelude::*;
@@ -29,7 +34,7 @@ mod _native {
     use sha2::Digest;
 
     #[pymodule_export]
-    use self::exception::RecipeError;
+    use self::exception::{RecipeError, SchemaError};
     #[pymodule_export]
     use crate::frames_binding::{
         Message, Replies, batch_frames, content_length, plain_frames, take_webhook,
@@ -37,10 +42,13 @@ mod _native {
     #[pymodule_export]
     use crate::limits_binding::{Limit, LimitTable, Taken};
     #[pymodule_export]
+    use crate::schema_binding::{Fields, Rejected, Schema, Schemas, field_key};
+    #[pymodule_export]
     pub(crate) use crate::signatures_binding::{Signer, Source, Verdict};
 
     mod exception {
         pyo3::create_exception!(crossdock._native, RecipeError, pyo3::exceptions::PyValueError);
+        pyo3::create_exception!(crossdock._native, SchemaError, pyo3::exceptions::PyValueError);
     }
 
     impl From<Error> for PyErr {
@@ -51,6 +59,12 @@ mod _native {
                 Error::Randomness => PyOSError::new_err(text),
                 _ => PyValueError::new_err(text),
             }
+        }
+    }
+
+    impl From<schema::Unusable> for PyErr {
+        fn from(why: schema::Unusable) -> Self {
+            SchemaError::new_err((why.pointer, why.reason))
         }
     }
 

@@ -2,8 +2,8 @@
 //! <https://github.com/msgpack/msgpack/blob/master/spec.md>
 
 const TAG: &str = "ingested.v1";
-/// The tag and ten fields.
-const ARRAY_OF_11: u8 = 0x9b;
+/// The tag and ten fields, of which the body is the last.
+const FIELDS: usize = 11;
 const NIL: u8 = 0xc0;
 /// More than all framing, ids and the trace take.
 const OVERHEAD: usize = 256;
@@ -28,41 +28,112 @@ pub struct Envelope<'a> {
     pub headers: &'a [(&'a [u8], &'a [u8])],
     /// W3C Trace Context.
     pub traceparent: &'a [u8],
-    /// How many bytes the body has.
-    pub body_length: usize,
+}
+
+/// The fields that stand after the body, and only as far as the last that is not empty: without
+/// any, a message is what it was before there were such fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tail {
+    /// What becomes of the event; empty to deliver it.
+    pub status: &'static str,
+    /// What its schema said, as JSON.
+    pub violation: String,
+    /// The version of the schema that it was held to; 0 for none.
+    pub schema_version: u32,
+    /// The id of the key that sealed its body, 16 bytes; empty for none.
+    pub data_key: Vec<u8>,
+    /// Hashes of indexed values.
+    pub fields: Vec<[u8; 16]>,
+    /// The object that holds the body.
+    pub claim: String,
+}
+
+impl Tail {
+    /// How many of the fields are written.
+    fn len(&self) -> usize {
+        let there = [
+            !self.status.is_empty(),
+            !self.violation.is_empty(),
+            self.schema_version != 0,
+            !self.data_key.is_empty(),
+            !self.fields.is_empty(),
+            !self.claim.is_empty(),
+        ];
+        there.iter().rposition(|there| *there).map_or(0, |place| place + 1)
+    }
+
+    /// What follows the body.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        for place in 0..self.len() {
+            match place {
+                0 => text(&mut out, self.status.as_bytes()),
+                1 => text(&mut out, self.violation.as_bytes()),
+                2 => unsigned(&mut out, self.schema_version),
+                3 if self.data_key.is_empty() => out.push(NIL),
+                3 => binary(&mut out, &self.data_key),
+                4 => {
+                    array(&mut out, self.fields.len());
+                    self.fields.iter().for_each(|key| binary(&mut out, key));
+                }
+                _ => text(&mut out, self.claim.as_bytes()),
+            }
+        }
+        out
+    }
 }
 
 impl Envelope<'_> {
-    /// The message's payload but for the body, which is its last field and follows as it is.
-    pub fn encode(&self) -> Vec<u8> {
+    /// The message's payload but for the body, which follows as it is, and the tail after it.
+    pub fn encode(&self, tail: &Tail, body_length: usize) -> Vec<u8> {
         let headers: usize =
             self.headers.iter().map(|(name, value)| name.len() + value.len() + 8).sum();
         let mut out = Vec::with_capacity(OVERHEAD + headers + self.content_type.len());
-        out.push(ARRAY_OF_11);
-        text(&mut out, TAG.as_bytes());
-        binary(&mut out, &self.event_id);
-        binary(&mut out, self.tenant_id);
-        binary(&mut out, self.source_id);
-        text(&mut out, self.event_type.as_bytes());
+        array(&mut out, FIELDS + tail.len());
+        self.write(&mut out);
+        binary_head(&mut out, body_length);
+        out
+    }
+
+    /// The fields before the body alone, for [`head`].
+    pub fn fields(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(OVERHEAD);
+        self.write(&mut out);
+        out
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        text(out, TAG.as_bytes());
+        binary(out, &self.event_id);
+        binary(out, self.tenant_id);
+        binary(out, self.source_id);
+        text(out, self.event_type.as_bytes());
         match self.dedupe {
-            Some(hash) => binary(&mut out, hash),
+            Some(hash) => binary(out, hash),
             None => out.push(NIL),
         }
         match self.provider_id {
-            Some(id) => text(&mut out, id.as_bytes()),
+            Some(id) => text(out, id.as_bytes()),
             None => out.push(NIL),
         }
-        latin1(&mut out, self.content_type);
-        array(&mut out, self.headers.len());
+        latin1(out, self.content_type);
+        array(out, self.headers.len());
         for (name, value) in self.headers {
-            array(&mut out, 2);
-            latin1(&mut out, name);
-            latin1(&mut out, value);
+            array(out, 2);
+            latin1(out, name);
+            latin1(out, value);
         }
-        text(&mut out, self.traceparent);
-        binary_head(&mut out, self.body_length);
-        out
+        text(out, self.traceparent);
     }
+}
+
+/// The payload but for body and tail, of fields that were written before either was known.
+pub fn head(fields: &[u8], tail: &Tail, body_length: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(fields.len() + 8);
+    array(&mut out, FIELDS + tail.len());
+    out.extend_from_slice(fields);
+    binary_head(&mut out, body_length);
+    out
 }
 
 /// A header's bytes as text: ISO 8859-1, in which every byte is a character.
@@ -103,6 +174,13 @@ fn array(out: &mut Vec<u8>, length: usize) {
         out.push(0x90 | narrow::<u8>(length));
     } else {
         sized(out, 0xdc, &narrow::<u16>(length).to_be_bytes());
+    }
+}
+
+fn unsigned(out: &mut Vec<u8>, value: u32) {
+    match value {
+        0..=0x7f => out.push(narrow(value as usize)),
+        _ => sized(out, 0xce, &value.to_be_bytes()),
     }
 }
 

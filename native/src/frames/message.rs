@@ -24,8 +24,10 @@ pub struct Message<B> {
     headers: Vec<u8>,
     /// What of the payload comes before the body.
     head: Vec<u8>,
-    /// The rest, wherever the bytes are: they are copied once, into the frame.
+    /// Wherever its bytes are: they are copied once, into the frame.
     body: B,
+    /// What of the payload comes after the body; most have nothing.
+    tail: Vec<u8>,
 }
 
 impl<B: AsRef<[u8]>> Message<B> {
@@ -35,7 +37,13 @@ impl<B: AsRef<[u8]>> Message<B> {
         if subject.is_empty() || subject.len() > MAX_SUBJECT || subject.bytes().any(bad) {
             return Err(Error::Subject);
         }
-        Ok(Self { subject: subject.to_owned(), headers: Vec::with_capacity(64), head, body })
+        let headers = Vec::with_capacity(64);
+        Ok(Self { subject: subject.to_owned(), headers, head, body, tail: Vec::new() })
+    }
+
+    /// Puts the rest of the payload after the body.
+    pub fn tail(&mut self, tail: Vec<u8>) {
+        self.tail = tail;
     }
 
     /// Adds a header.
@@ -60,7 +68,7 @@ impl<B: AsRef<[u8]>> Message<B> {
     }
 
     fn payload_length(&self) -> usize {
-        self.head.len() + self.body.as_ref().len()
+        self.head.len() + self.body.as_ref().len() + self.tail.len()
     }
 
     fn frame(&self, out: &mut Vec<u8>, reply: Option<(&[u8], u64)>, extra: &[u8]) {
@@ -77,7 +85,8 @@ impl<B: AsRef<[u8]>> Message<B> {
         out.push(b' ');
         number(out, (head + self.payload_length()) as u64);
         let body = self.body.as_ref();
-        for part in [CRLF, VERSION, &self.headers, extra, CRLF, &self.head, body, CRLF] {
+        for part in [CRLF, VERSION, &self.headers, extra, CRLF, &self.head, body, &self.tail, CRLF]
+        {
             out.extend_from_slice(part);
         }
     }

@@ -9,7 +9,7 @@ mod message;
 mod replies;
 mod trace;
 
-pub use envelope::Envelope;
+pub use envelope::{Envelope, Tail, head};
 pub use kept::{Kept, media_type};
 pub use message::{Message, batch, plain};
 pub use replies::{Replies, Reply};

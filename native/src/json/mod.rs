@@ -5,7 +5,9 @@
 //! 1.66 µs for sonic-rs. Of these only jiter bounds the depth of what it skips, and none both
 //! validates and tells where values stand.
 
+mod reader;
 mod skip;
+pub mod tree;
 
 use self::skip::{key, peek, skip};
 use std::borrow::Cow;

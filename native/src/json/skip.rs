@@ -97,7 +97,7 @@ pub fn key(text: &[u8], at: &mut usize) -> Result<(usize, bool), Fault> {
 /// The rest of a string, from after its opening quote to after its closing one; returns whether it
 /// has escapes.
 #[inline(always)]
-fn string(text: &[u8], at: &mut usize) -> Result<bool, Fault> {
+pub fn string(text: &[u8], at: &mut usize) -> Result<bool, Fault> {
     let mut escaped = false;
     loop {
         plain(text, at);
@@ -151,7 +151,11 @@ fn escape(text: &[u8], at: &mut usize) -> Result<(), Fault> {
 }
 
 #[inline(always)]
-fn literal<const SIZE: usize>(text: &[u8], at: &mut usize, word: &[u8; SIZE]) -> Result<(), Fault> {
+pub fn literal<const SIZE: usize>(
+    text: &[u8],
+    at: &mut usize,
+    word: &[u8; SIZE],
+) -> Result<(), Fault> {
     // A chunk of known size is compared in a register, a slice by a call.
     if text[*at..].first_chunk() != Some(word) {
         return Err(Fault::Syntax);
@@ -161,7 +165,7 @@ fn literal<const SIZE: usize>(text: &[u8], at: &mut usize, word: &[u8; SIZE]) ->
 }
 
 #[inline(always)]
-fn number(text: &[u8], at: &mut usize) -> Result<(), Fault> {
+pub fn number(text: &[u8], at: &mut usize) -> Result<(), Fault> {
     if text[*at] == b'-' {
         *at += 1;
     }

@@ -42,7 +42,7 @@ def parse(frames: bytes) -> list[tuple[bytes, bytes, dict[str, str], bytes]]:
 
 def taken(
     headers: list[tuple[bytes, bytes]] | None = None, body: bytes = BODY, now: float | None = None
-) -> Message | native.Verdict:
+) -> Message | native.Verdict | native.Rejected:
     now = time.time() if now is None else now
     signed = native.Signer(RECIPE).sign("POST", "/in/x", body, now)
     signature = [(name.encode(), value.encode()) for name, value in signed]
@@ -57,7 +57,7 @@ def taken(
     )
 
 
-def event(message: Message | native.Verdict) -> IngestedV1:
+def event(message: object) -> IngestedV1:
     assert isinstance(message, Message), message
     [(_, _, headers, payload)] = parse(native.plain_frames([message], b"_INBOX.a.", 1))
     found = decoder.decode(payload)
