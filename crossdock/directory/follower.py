@@ -19,11 +19,12 @@ import structlog
 from crossdock.bus.connection import Bus
 from crossdock.bus.kv import Bucket, Entry, Watch
 from crossdock.db.database import Database
+from crossdock.directory.event_types import number_of
 from crossdock.directory.memory import Memory
 from crossdock.endless import together
 from crossdock.errors import BrokerUnavailable, DatabaseUnavailable
 from crossdock.outbox import current, store
-from crossdock.outbox.snapshots import GONE, is_token, tenant_of
+from crossdock.outbox.snapshots import GONE, is_token, tenant_of, type_of
 from crossdock.telemetry.metrics import (
     SETTINGS_AGE_SECONDS,
     SETTINGS_FALLBACKS,
@@ -194,18 +195,19 @@ class Follower:
 
     async def _reload(self, connection: store.Connection) -> None:
         """Read everything, and end what has no row but is in memory."""
-        sources, tenants = self._memory.of(self.shard)
+        sources, tenants, types = self._memory.of(self.shard)
         rows = 0
         async for page in current.of_all(connection, self._keep_s):
             self._memory.take_all(self.shard, page)
             sources.difference_update(bytes.fromhex(key) for key in page if is_token(key))
             tenants.difference_update(one.int for key in page if (one := tenant_of(key)))
+            types.difference_update(number_of(*two) for key in page if (two := type_of(key)))
             rows += len(page)
-        rowless = len(sources) + len(tenants)
+        rowless = len(sources) + len(tenants) + len(types)
         if rowless > max(FEW, rows):
             self._log.error("database_lacks_rows", memory=rowless, rows=rows)
             return
-        self._memory.end(self.shard, sources, tenants)
+        self._memory.end(self.shard, sources, tenants, types)
 
     async def _read_row(self, digest: bytes) -> bool:
         """Ask PostgreSQL for one token; return whether it answered."""

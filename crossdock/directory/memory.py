@@ -7,7 +7,8 @@ from uuid import UUID
 
 import msgspec
 
-from crossdock.inbound.prepared import PreparedSource
+from crossdock.directory.event_types import EventTypes
+from crossdock.inbound.sources.prepared import PreparedSource
 from crossdock.outbox.snapshots import Snapshots
 from crossdock.secrets.seal import Sealer
 from crossdock.tenancy.rules import PLATFORM
@@ -15,7 +16,9 @@ from proto.settings import (
     FOREVER,
     SESSION,
     TENANT,
+    TYPE,
     USER,
+    EventTypeSettings,
     Revoked,
     Snapshot,
     SourceSettings,
@@ -35,13 +38,15 @@ class Memory:
     another shard says of its end counts for nothing, for it may have moved.
     """
 
-    def __init__(self, sealer: Sealer) -> None:
+    def __init__(self, sealer: Sealer, payloads: Sealer | None = None) -> None:
         self._sealer = sealer
+        self._payloads = payloads
         self.sources: Final[dict[bytes, PreparedSource]] = {}
         """By the SHA-256 of the ingest token."""
         self.ended: Final[dict[bytes, int]] = {}
         """Tokens that lead nowhere any more, and the shard that said so."""
         self._tenants: dict[int, TenantSettings] = {}
+        self.types: Final = EventTypes(self.placed)
         # By the ids' numbers: a number's hash costs a tenth of what a UUID's does. A session's and
         # a user's follow their tenant's, so that no tenant's rows end another's tokens.
         self._sessions: dict[int, float] = {}
@@ -88,6 +93,8 @@ class Memory:
             self._take_source(shard, bytes.fromhex(key), snapshot)
         elif isinstance(snapshot, TenantSettings):
             self._take_tenant(shard, _number(TENANT, key), snapshot)
+        elif isinstance(snapshot, EventTypeSettings):
+            self.types.take(shard, _pair(TYPE, key), snapshot)
         elif isinstance(snapshot, Revoked):
             self._take_session(_pair(SESSION, key), snapshot)
         else:
@@ -107,23 +114,35 @@ class Memory:
             user = self._users.get(number)
             if user is not None and user.until < now:
                 del self._users[number]
+        self.types.forget()
 
-    def of(self, shard: int) -> tuple[set[bytes], set[int]]:
-        """Return the sources and the tenants, by number, that are a shard's own and not gone."""
+    def of(self, shard: int) -> tuple[set[bytes], set[int], set[int]]:
+        """Return a shard's own sources, tenants and event types that are not gone.
+
+        Tenants and types are told by number; of a type its tenant's comes first.
+        """
         sources = {key for key, one in self.sources.items() if one.settings.shard == shard}
         tenants = {
             number
             for number, one in self._tenants.items()
             if one.shard == shard and one.version != FOREVER
         }
-        return sources, tenants
+        return sources, tenants, self.types.of(shard)
 
-    def end(self, shard: int, sources: Collection[bytes], tenants: Collection[int]) -> None:
+    def end(
+        self,
+        shard: int,
+        sources: Collection[bytes],
+        tenants: Collection[int],
+        types: Collection[int],
+    ) -> None:
         """Take note that a shard has no row for these any more."""
         for digest in sources:
             self._end_source(shard, digest)
         for number in tenants:
             self._tenants.pop(number, None)
+            self.types.moved(number.to_bytes(16))
+        self.types.end(shard, types)
 
     def _take_source(self, shard: int, digest: bytes, settings: SourceSettings) -> None:
         if settings.source_state == "deleted":
@@ -134,7 +153,7 @@ class Memory:
             return
         if settings.shard == shard and self.ended.get(digest) != shard:
             self.ended.pop(digest, None)
-            self.sources[digest] = PreparedSource(settings, self._sealer)
+            self.sources[digest] = PreparedSource(settings, self._sealer, self._payloads)
 
     def _end_source(self, shard: int, digest: bytes) -> None:
         known = self.sources.get(digest)
@@ -156,6 +175,8 @@ class Memory:
             self._tenants[number] = msgspec.structs.replace(settings, shard=shard)
         elif settings.shard == shard:
             self._tenants[number] = settings
+        if known is None or known.shard != shard:
+            self.types.moved(settings.tenant_id)
 
     def _take_session(self, number: int, revoked: Revoked) -> None:
         if self._sessions.get(number, 0.0) < revoked.until:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable
 from contextlib import suppress
 from math import inf
 from typing import Final, NoReturn
@@ -9,6 +10,7 @@ from uuid import UUID
 
 import structlog
 
+from crossdock import native
 from crossdock.bus.connection import Bus
 from crossdock.bus.kv import buckets
 from crossdock.db.databases import Databases
@@ -16,8 +18,7 @@ from crossdock.directory.follower import SURE_S, Follower
 from crossdock.directory.lookup import Lookups
 from crossdock.directory.memory import Memory
 from crossdock.errors import Unavailable
-from crossdock.inbound.prepared import PreparedSource
-from crossdock.native import sha256
+from crossdock.inbound.sources.prepared import PreparedSource
 from proto.settings import TenantSettings
 from proto.subjects import shard_of_settings
 
@@ -56,6 +57,7 @@ class Directory:
         self._access_ttl_s = access_ttl_s
         self._sources: Final = memory.sources
         self._ended: Final = memory.ended
+        self._types: Final = memory.types
         self._lookups = Lookups()
         self._followers: dict[int, Follower] = {}
         self._some_ready = asyncio.Event()
@@ -63,7 +65,7 @@ class Directory:
 
     def get(self, token: str) -> PreparedSource | None:
         """Return the source of an ingest token, or `None`: unknown here, or deleted."""
-        return self._sources.get(sha256(token.encode(errors="replace")))
+        return self._sources.get(native.sha256(token.encode(errors="replace")))
 
     async def lookup(self, token: str) -> PreparedSource | None:
         """Return the source of a token that `get` does not know: one limited read, or none.
@@ -71,7 +73,7 @@ class Directory:
         Raises:
             Unavailable: nobody can say at the moment whether there is such a source.
         """
-        digest = sha256(token.encode(errors="replace"))
+        digest = native.sha256(token.encode(errors="replace"))
         if digest in self._sources or digest in self._ended:
             return self._sources.get(digest)
         place = self._lookups.admit(digest)
@@ -85,6 +87,24 @@ class Directory:
     def tenant(self, tenant_id: UUID) -> TenantSettings | None:
         """Return what is known of a tenant, from memory; `None` for one that is unknown here."""
         return self._memory.tenant(tenant_id)
+
+    def schemas(self, tenant_id: bytes) -> native.Schemas | None:
+        """Return what a tenant's payloads are held to, from memory; `None` where that is nothing.
+
+        After a change of the tenant's event types it compiles what has changed: await `preparing`
+        first where others must not wait for that.
+
+        Args:
+            tenant_id: its 16 bytes.
+        """
+        return self._types.schemas(tenant_id)
+
+    def preparing(self, tenant_id: bytes) -> Awaitable[None] | None:
+        """Return what to wait for before `schemas` is asked; mostly there is nothing, so `None`.
+
+        Schemas are compiled in a thread when they are first wanted, and each tenant has its turn.
+        """
+        return self._types.preparing(tenant_id)
 
     def is_revoked(
         self, tenant_id: UUID, user_id: UUID, session_id: UUID, issued_at: float

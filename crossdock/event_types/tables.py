@@ -38,6 +38,7 @@ event_type_versions: Final = tenant_table(
     key("event_type_id"),
     Column("number", Integer, primary_key=True, nullable=False),
     Column("schema", Text, nullable=False),
+    Column("weight", Integer, nullable=False),
     moment("created_at", now=True),
     ForeignKeyConstraint(
         ["tenant_id", "event_type_id"],
@@ -47,4 +48,4 @@ event_type_versions: Final = tenant_table(
     ),
     audit="full",
 )
-"""`schema` is the JSON text as it was given."""
+"""`schema` is the JSON text as it was given, `weight` about how many bytes it takes compiled."""

@@ -10,6 +10,8 @@ from crossdock.outbox.snapshots import Snapshots
 from crossdock.outbox.store import Change, Connection
 
 PAGE: Final = 2000
+FEW: Final = 200
+"""A page of what may be large: so many schemas are 13 MB at most."""
 NIL: Final = UUID(int=0)
 
 One = TypeVar("One")
@@ -37,6 +39,8 @@ async def of_changes(connection: Connection, changes: Iterable[Change], keep_s: 
         found |= snapshots.sources(await store.sources_by_id(connection, sources, tenants))
     if tenants:
         found |= await of_tenants(connection, tenants)
+    if keys["type"]:
+        found |= await of_types(connection, _by_id(keys["type"]))
     for some in pages(_by_id(keys["session"])):
         found |= snapshots.sessions(await store.sessions(connection, some, keep_s))
     for some in pages(_by_id(keys["user"])):
@@ -50,10 +54,11 @@ def kept(access_ttl_s: float) -> float:
 
 
 async def of_keys(connection: Connection, keys: Collection[str]) -> Snapshots:
-    """Return the snapshots of sources and tenants by the bucket's keys; some may be gone."""
+    """Return the snapshots of all but revocations by the bucket's keys; some may be gone."""
     found = await of_tokens(connection, filter(snapshots.is_token, keys))
     tenants = {tenant for key in keys if (tenant := snapshots.tenant_of(key)) is not None}
-    return found | await of_tenants(connection, tenants)
+    types = {one for key in keys if (one := snapshots.type_of(key)) is not None}
+    return found | await of_tenants(connection, tenants) | await of_types(connection, types)
 
 
 async def of_tokens(connection: Connection, digests: Iterable[str]) -> Snapshots:
@@ -73,6 +78,14 @@ async def of_tenants(connection: Connection, tenant_ids: Collection[UUID]) -> Sn
     return found
 
 
+async def of_types(connection: Connection, keys: Iterable[tuple[UUID, UUID]]) -> Snapshots:
+    """Return the snapshots of these event types, by their tenants' ids and their own."""
+    found: Snapshots = {}
+    for some in pages(keys, FEW):
+        found |= snapshots.types(await store.types_by_id(connection, some), also=some)
+    return found
+
+
 async def of_all(connection: Connection, keep_s: float) -> AsyncIterator[Snapshots]:
     """Yield the snapshots of all that there is, page by page."""
     digest = b""
@@ -83,13 +96,17 @@ async def of_all(connection: Connection, keep_s: float) -> AsyncIterator[Snapsho
     while rows := await store.tenants_after(connection, tenant, PAGE):
         yield snapshots.tenants(rows)
         tenant = rows[-1]["id"]
+    event_type = (NIL, NIL)
+    while rows := await store.types_after(connection, event_type, FEW):
+        yield snapshots.types(rows)
+        event_type = (rows[-1]["tenant_id"], rows[-1]["id"])
     yield await of_changes(connection, await store.revoked_within(connection, keep_s), keep_s)
 
 
-def pages(all_of_them: Iterable[One]) -> Iterator[Sequence[One]]:
+def pages(all_of_them: Iterable[One], size: int = PAGE) -> Iterator[Sequence[One]]:
     """Cut into parts that one statement takes."""
     rest = iter(all_of_them)
-    while some := list(islice(rest, PAGE)):
+    while some := list(islice(rest, size)):
         yield some
 
 

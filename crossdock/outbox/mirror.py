@@ -8,9 +8,17 @@ import msgspec
 
 from crossdock.bus.kv import Bucket, Entry, Watch, WrongRevisionError
 from crossdock.errors import BrokerUnavailable
-from crossdock.outbox.snapshots import is_token, tenant_of
-from crossdock.outbox.store import SLACK_S
-from proto.settings import BEAT_KEY, FOREVER, Revoked, Snapshot, UserSettings, encoder
+from crossdock.outbox.snapshots import is_token, tenant_of, type_of
+from crossdock.outbox.store import FEED_S, SLACK_S
+from proto.settings import (
+    BEAT_KEY,
+    FOREVER,
+    EventTypeSettings,
+    Revoked,
+    Snapshot,
+    UserSettings,
+    encoder,
+)
 
 ATTEMPTS: Final = 5
 
@@ -54,13 +62,13 @@ class Mirror:
         return {key for key, version in versions.items() if self._version(key) < version}
 
     def strangers(self, versions: dict[str, int]) -> set[str]:
-        """Return the keys that no source and no tenant has, and that do not say so yet."""
+        """Return the keys of which nothing has a row, and that do not say so yet."""
         return {
             key
             for key, known in self._known.items()
             if key not in versions
             and known.version != FOREVER
-            and (is_token(key) or tenant_of(key) is not None)
+            and (is_token(key) or tenant_of(key) is not None or type_of(key) is not None)
         }
 
     def forget_ended(self, now: float) -> None:
@@ -76,7 +84,7 @@ class Mirror:
         snapshot never has the last word, however long it was stopped in between.
         """
         value = encoder.encode(snapshot)
-        until = snapshot.until if isinstance(snapshot, Revoked | UserSettings) else math.inf
+        until = _until(snapshot)
         for _ in range(ATTEMPTS):
             if self._version(key) >= snapshot.version:
                 return
@@ -120,6 +128,19 @@ class Mirror:
         known = self._known.get(key)
         if known is None or known.revision < found.revision:
             self._known[key] = found
+
+
+def _until(snapshot: Snapshot) -> float:
+    """Return until when somebody may have to read it.
+
+    Of event types that are gone there may be any number. Who has not heard within the feed's time
+    reads everything anew.
+    """
+    if isinstance(snapshot, Revoked | UserSettings):
+        return snapshot.until
+    if isinstance(snapshot, EventTypeSettings) and snapshot.version == FOREVER:
+        return time.time() + 2 * FEED_S
+    return math.inf
 
 
 def _left(until: float) -> float | None:

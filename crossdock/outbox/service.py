@@ -130,7 +130,7 @@ class Drainer:
         await self._mirror.beat(encoder.encode(beat))
 
     async def _compare(self) -> None:
-        """Put whatever the bucket lacks, and the end of what no source and no tenant has."""
+        """Put whatever the bucket lacks, and the end of what has no row."""
         async with self._database.maintenance() as connection:
             versions = await store.versions(connection)
             revoked = await store.revoked_within(connection, self._keep_s)
@@ -140,7 +140,7 @@ class Drainer:
         if keys:
             log.warning("bucket_differs", keys=len(keys), rows=len(versions))
         await self._publish(revocations)
-        for some in current.pages(keys):
+        for some in current.pages(keys, BATCH):
             async with self._database.maintenance() as connection:
                 found = await current.of_keys(connection, some)
             await self._publish(found)

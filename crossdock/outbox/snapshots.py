@@ -14,12 +14,15 @@ from proto.settings import (
     FOREVER,
     SESSION,
     TENANT,
+    TYPE,
     USER,
+    EventTypeSettings,
     Revoked,
     Snapshot,
     SourceSettings,
     TenantSettings,
     UserSettings,
+    WrappedKey,
 )
 
 Row = Mapping[str, Any]
@@ -29,6 +32,10 @@ Snapshots = dict[str, Snapshot]
 
 GONE: Final = SourceSettings(version=FOREVER, tenant_id=b"", source_id=b"", source_state="deleted")
 """What a token that no source has any more leads to: nothing, for good."""
+
+NO_KEY: Final = WrappedKey(id=b"", wrapped=b"")
+"""Of a source that is to seal its payloads while its tenant has no data key: nothing opens it, so
+that no payload is stored plain for want of a key."""
 
 _DIGITS: Final = frozenset("0123456789abcdef")
 _DIGEST: Final = 64
@@ -68,6 +75,19 @@ def tenant_of(key: str) -> UUID | None:
     return UUID(hex=digits)
 
 
+def type_of(key: str) -> tuple[UUID, UUID] | None:
+    """Return the tenant and the event type that a key is for; `None` for a key of another kind."""
+    digits = key.removeprefix(TYPE)
+    if digits == key or len(digits) != 2 * _ID or not _DIGITS.issuperset(digits):
+        return None
+    return UUID(hex=digits[:_ID]), UUID(hex=digits[_ID:])
+
+
+def type_key(tenant_id: UUID, type_id: UUID) -> str:
+    """Return the key of an event type's settings."""
+    return f"{TYPE}{tenant_id.hex}{type_id.hex}"
+
+
 def sources(rows: Iterable[Row], also: Iterable[str] = ()) -> Snapshots:
     """Return the snapshots of sources; keys of `also` that no row has are gone."""
     found: Snapshots = {row["token_hash"].hex(): _source(row) for row in rows}
@@ -78,6 +98,13 @@ def tenants(rows: Iterable[Row], also: Iterable[UUID] = ()) -> Snapshots:
     """Return the snapshots of tenants; those of `also` that no row has are gone."""
     found: Snapshots = {tenant_key(row["id"]): _tenant(row) for row in rows}
     gone = {tenant_key(tenant): _gone(tenant) for tenant in also}
+    return {key: one for key, one in gone.items() if key not in found} | found
+
+
+def types(rows: Iterable[Row], also: Iterable[tuple[UUID, UUID]] = ()) -> Snapshots:
+    """Return the snapshots of event types; those of `also` that no row has are gone."""
+    found: Snapshots = {type_key(row["tenant_id"], row["id"]): _type(row) for row in rows}
+    gone = {type_key(*one): EventTypeSettings(FOREVER, one[0].bytes) for one in also}
     return {key: one for key, one in gone.items() if key not in found} | found
 
 
@@ -111,13 +138,14 @@ def _version(row: Row) -> int:
 
 
 def _source(row: Row) -> SourceSettings:
+    holds = row["buffers"] and row["source_state"] == "paused"
     return SourceSettings(
         version=row["version"],
         tenant_id=row["tenant_id"].bytes,
         source_id=row["id"].bytes,
         shard=row["shard"],
         tenant_state=row["tenant_state"],
-        source_state=row["source_state"],
+        source_state="active" if holds else row["source_state"],
         recipe=row["recipe"].encode(),
         secrets=decode(row["secrets"]),
         max_body_bytes=row["max_body_bytes"],
@@ -127,6 +155,27 @@ def _source(row: Row) -> SourceSettings:
             row["plan"], _quotas.decode(row["quotas"]), "webhooks_per_minute"
         )
         or 0,
+        content_types=tuple(row["content_types"]),
+        holds=holds,
+        indexed=tuple(row["indexed_fields"]),
+        data_key=_data_key(row) if row["encrypts"] else None,
+    )
+
+
+def _data_key(row: Row) -> WrappedKey:
+    if row["data_key_id"] is None:
+        return NO_KEY
+    return WrappedKey(row["data_key_id"].bytes, row["data_key"])
+
+
+def _type(row: Row) -> EventTypeSettings:
+    return EventTypeSettings(
+        version=row["version"],
+        tenant_id=row["tenant_id"].bytes,
+        name=row["name"],
+        mode=row["mode"],
+        number=row["latest"],
+        schema=(row["schema"] or "").encode(),
     )
 
 

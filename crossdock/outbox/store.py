@@ -10,15 +10,15 @@ from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from crossdock.outbox.tables import outbox
-from proto.settings import TENANT
+from proto.settings import TENANT, TYPE
 
-Topic = Literal["source", "tenant", "token", "session", "user"]
+Topic = Literal["source", "tenant", "token", "session", "user", "type"]
 """`source`: one source, by its id. `tenant`: a tenant and all of its sources, by the tenant's id.
 `token`: an ingest token that a source no longer has, by its SHA-256 in hex. `session`: a session,
 or an operator's access to the tenant, that was revoked, by its id. `user`: a user whose tokens of
-before now are worth nothing, by its id."""
+before now are worth nothing, by its id. `type`: an event type, by its id."""
 
-TOPICS: Final[tuple[Topic, ...]] = ("source", "tenant", "token", "session", "user")
+TOPICS: Final[tuple[Topic, ...]] = ("source", "tenant", "token", "session", "user", "type")
 
 SLACK_S: Final = 60.0
 """How long revocations are remembered beyond the life of the access tokens that they end."""
@@ -40,9 +40,26 @@ _SOURCES: Final = """
         t.state AS tenant_state, s.state AS source_state, s.max_body_bytes,
         s.recipe::text AS recipe, s.secrets::text AS secrets,
         coalesce(extract(epoch FROM t.blocked_until), 0)::float8 AS blocked_until,
-        s.webhooks_per_minute, t.plan, t.quotas::text AS quotas
+        s.webhooks_per_minute, t.plan, t.quotas::text AS quotas,
+        s.content_types, s.indexed_fields, s.buffers, s.encrypts,
+        k.id AS data_key_id, k.wrapped AS data_key
     FROM crossdock.sources AS s JOIN crossdock.tenants AS t ON t.id = s.tenant_id
+    LEFT JOIN crossdock.payload_keys AS k
+        ON s.encrypts AND k.tenant_id = s.tenant_id AND k.retired_at IS NULL
+    WHERE s.scheme <> 'api'
 """
+"""What a tenant publishes itself comes through no door, so gateways need not know of its source.
+Whoever gives a tenant another data key must make the tenant's version grow."""
+
+_TYPES: Final = """
+    SELECT e.tenant_id, e.id, e.version, e.name, e.mode, e.latest,
+        CASE WHEN e.mode <> 'off' THEN v.schema END AS schema
+    FROM crossdock.event_types AS e
+    LEFT JOIN crossdock.event_type_versions AS v
+        ON v.tenant_id = e.tenant_id AND v.event_type_id = e.id AND v.number = e.latest
+"""
+"""Nothing here depends on the tenant's own row: a type's version is its own. A schema that nothing
+is held to stays at home."""
 
 _TENANTS: Final = """
     SELECT t.id, t.version + t.roles_version AS version, t.shard, t.state, t.plan,
@@ -269,33 +286,57 @@ async def sources_by_id(
 ) -> list[Row]:
     """Return the snapshot rows of some sources, and of all sources of some tenants."""
     rows: list[Row] = await connection.fetch(
-        _SOURCES + " WHERE s.id = ANY($1) OR s.tenant_id = ANY($2)", source_ids, tenant_ids
+        _SOURCES + " AND (s.id = ANY($1) OR s.tenant_id = ANY($2))", source_ids, tenant_ids
     )
     return rows
 
 
 async def sources_by_token(connection: Connection, digests: Collection[bytes]) -> list[Row]:
     """Return the snapshot rows of the sources that have these tokens."""
-    rows: list[Row] = await connection.fetch(_SOURCES + " WHERE s.token_hash = ANY($1)", digests)
+    rows: list[Row] = await connection.fetch(_SOURCES + " AND s.token_hash = ANY($1)", digests)
     return rows
 
 
 async def sources_after(connection: Connection, digest: bytes, limit: int) -> list[Row]:
     """Return a page of all snapshot rows, in the order of the tokens' digests."""
     rows: list[Row] = await connection.fetch(
-        _SOURCES + " WHERE s.token_hash > $1 ORDER BY s.token_hash LIMIT $2", digest, limit
+        _SOURCES + " AND s.token_hash > $1 ORDER BY s.token_hash LIMIT $2", digest, limit
+    )
+    return rows
+
+
+async def types_by_id(connection: Connection, keys: Collection[tuple[UUID, UUID]]) -> list[Row]:
+    """Return the snapshot rows of some event types, by their tenants' ids and their own."""
+    rows: list[Row] = await connection.fetch(
+        _TYPES + " JOIN unnest($1::uuid[], $2::uuid[]) AS wanted (tenant_id, id)"
+        " ON wanted.tenant_id = e.tenant_id AND wanted.id = e.id",
+        *_columns(keys),
+    )
+    return rows
+
+
+async def types_after(connection: Connection, after: tuple[UUID, UUID], limit: int) -> list[Row]:
+    """Return a page of all event types' snapshot rows, in the order of tenants' and own ids."""
+    rows: list[Row] = await connection.fetch(
+        _TYPES + " WHERE (e.tenant_id, e.id) > ($1, $2) ORDER BY e.tenant_id, e.id LIMIT $3",
+        *after,
+        limit,
     )
     return rows
 
 
 async def versions(connection: Connection) -> dict[str, int]:
-    """Return the version of every source's and every tenant's snapshot, by the bucket's key."""
+    """Return the version of every snapshot but revocations', by the bucket's key."""
     rows = await connection.fetch(
         "SELECT encode(s.token_hash, 'hex'), s.version + t.version"
         " FROM crossdock.sources AS s JOIN crossdock.tenants AS t ON t.id = s.tenant_id"
+        " WHERE s.scheme <> 'api'"
         " UNION ALL SELECT $1 || replace(t.id::text, '-', ''), t.version + t.roles_version"
-        " FROM crossdock.tenants AS t",
+        " FROM crossdock.tenants AS t"
+        " UNION ALL SELECT $2 || replace(e.tenant_id::text || e.id::text, '-', ''), e.version"
+        " FROM crossdock.event_types AS e",
         TENANT,
+        TYPE,
     )
     return dict(map(tuple, rows))
 

@@ -13,4 +13,16 @@ BEGIN
 END $$
 """
 
-STATEMENTS: Final = (PARTITION_PARENT,)
+LOCK_PARTITIONS: Final = """
+CREATE OR REPLACE FUNCTION crossdock.lock_partitions(parent text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    EXECUTE format(
+        'LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', crossdock.partition_parent(parent)
+    );
+END $$
+"""
+"""`ONLY`: everybody comes through the parent, so that is enough; and a vacuum, which goes to the
+partitions themselves and may be at any of them for minutes, is not in the way."""
+
+STATEMENTS: Final = (PARTITION_PARENT, LOCK_PARTITIONS)

@@ -68,6 +68,7 @@ STATEMENTS: Final = (
         event_type_id uuid NOT NULL,
         number integer NOT NULL,
         schema text NOT NULL,
+        weight integer NOT NULL,
         created_at timestamptz DEFAULT now() NOT NULL,
         CONSTRAINT event_type_versions_pkey PRIMARY KEY (tenant_id, event_type_id, number),
         CONSTRAINT event_type_versions_tenant_id_fkey

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from crossdock.inbound.rules import token_hash
+from crossdock.inbound.sources.rules import token_hash
 from crossdock.outbox import store
 from crossdock.telemetry.metrics import SETTINGS_FALLBACKS
 from proto.settings import decoder, encoder

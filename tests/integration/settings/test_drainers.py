@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from crossdock.bus.kv import Bucket
-from crossdock.inbound.rules import token_hash
+from crossdock.inbound.sources.rules import token_hash
 from crossdock.outbox import store
 from crossdock.outbox.mirror import Known, Mirror
 from crossdock.outbox.service import Drainer

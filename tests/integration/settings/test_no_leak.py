@@ -9,8 +9,8 @@ import pytest
 import structlog
 
 from crossdock.directory import Directory
-from crossdock.inbound.prepared import PreparedSource
-from crossdock.inbound.rules import token_hash
+from crossdock.inbound.sources.prepared import PreparedSource
+from crossdock.inbound.sources.rules import token_hash
 from crossdock.secrets.model import SealedSecret
 from crossdock.secrets.seal import Sealer
 from proto.settings import SourceSettings

@@ -8,7 +8,7 @@ import pytest
 
 from crossdock import native
 from crossdock.inbound.model import OpenedSource
-from crossdock.inbound.rules import token_hash
+from crossdock.inbound.sources.rules import token_hash
 from tests.beds.settings import SettingsBed
 
 WITHIN_S: Final = 1.0

@@ -7,10 +7,18 @@ import pytest
 
 from crossdock import ids
 from crossdock.directory import Memory
+from crossdock.directory.event_types import number_of
 from crossdock.outbox.snapshots import GONE
 from crossdock.secrets.seal import Sealer
 from crossdock.tenancy.rules import PLATFORM
-from proto.settings import FOREVER, Revoked, SourceSettings, TenantSettings, UserSettings
+from proto.settings import (
+    FOREVER,
+    EventTypeSettings,
+    Revoked,
+    SourceSettings,
+    TenantSettings,
+    UserSettings,
+)
 
 TENANT, USER, SESSION = ids.new(), ids.new(), ids.new()
 DIGEST = b"\xab" * 32
@@ -150,8 +158,12 @@ def test_what_is_a_shards_own(memory: Memory) -> None:
     memory.take(
         1, f"tenant.{other.hex}", msgspec.structs.replace(tenant(1, 1), tenant_id=other.bytes)
     )
-    assert memory.of(0) == ({DIGEST}, {TENANT.int})
-    assert memory.of(1) == ({digest}, {other.int})
+    for shard, one in ((0, TENANT), (1, other)):
+        settings = EventTypeSettings(1, one.bytes, "a", "warn", 1, b"{}")
+        memory.take(shard, f"type.{one.hex}{USER.hex}", settings)
+    theirs = ({digest}, {other.int}, {number_of(other, USER)})
+    assert memory.of(0) == ({DIGEST}, {TENANT.int}, {number_of(TENANT, USER)})
+    assert memory.of(1) == theirs
     memory.end(0, *memory.of(0))
-    assert memory.of(0) == (set(), set())
-    assert memory.of(1) == ({digest}, {other.int})
+    assert memory.of(0) == (set(), set(), set())
+    assert memory.of(1) == theirs

@@ -19,8 +19,10 @@ def test_what_is_missing_or_older_is_behind() -> None:
 def test_strangers_are_what_no_row_has_and_does_not_say_so() -> None:
     a, b, c = (letter * 64 for letter in "abc")
     tenant, gone = f"tenant.{'a' * 32}", f"tenant.{'b' * 32}"
+    kind, ended = f"type.{'a' * 64}", f"type.{'b' * 64}"
     known = {a: (3, 1), b: (3, 2), c: (FOREVER, 3), tenant: (3, 4), gone: (3, 5)}
-    assert mirror(**known).strangers({a: 3, tenant: 3}) == {b, gone}
+    known |= {kind: (3, 6), ended: (3, 7)}
+    assert mirror(**known).strangers({a: 3, tenant: 3, kind: 3}) == {b, gone, ended}
 
 
 def test_revocations_and_junk_are_nobodys_strangers() -> None:
