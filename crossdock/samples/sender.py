@@ -2,15 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Final, Literal, get_args
 
 import aiohttp
 import msgspec
 
 from crossdock import ids, native
-from crossdock.errors import ConfigurationError
-from crossdock.samples.payloads import Sample, sample
+from crossdock.errors import ConfigurationError, Conflict
+from crossdock.presets import CATALOGUE, Written
+from crossdock.samples.composing import Signer, Webhook, signed, signer_of
 
 Corruption = Literal["signature", "timestamp", "body", "secret", "missing"]
 CORRUPTIONS: Final[tuple[Corruption, ...]] = get_args(Corruption)
@@ -18,14 +19,6 @@ ACCEPTED: Final = 202
 UNSIGNED: Final = "none"
 STALE_S: Final = 3600.0
 """How far back `timestamp` puts the sender's clock: beyond every scheme's tolerance."""
-
-
-class Webhook(msgspec.Struct, frozen=True):
-    """One request, ready to send any number of times."""
-
-    url: str
-    headers: dict[str, str]
-    body: bytes
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -46,38 +39,48 @@ class _Body(msgspec.Struct):
 class Composer:
     """Makes signed webhooks for one source."""
 
-    def __init__(self, scheme: str, url: str, secret: str) -> None:
-        self._scheme = scheme
+    def __init__(self, scheme: str, url: str, secret: str, *, sample: str | None = None) -> None:
+        """Say for which.
+
+        Args:
+            scheme: The source's; or another preset of the catalogue.
+            url: Its ingest URL.
+            secret: The one it verifies by; empty where it has none.
+            sample: Which of the preset's samples to send, by its name; the first unless given.
+
+        Raises:
+            ConfigurationError: the catalogue has no such preset or sample, or the secret is none.
+        """
         self._url = url
-        secrets = [secret] if secret else []
-        self._recipe: dict[str, object] = {"scheme": scheme, "secrets": secrets, "public_url": url}
-        self._signer = self._prepare(self._recipe)
+        preset = CATALOGUE.get(scheme)
+        found = None if preset is None else preset.sample(sample)
+        if preset is None or found is None:
+            raise ConfigurationError(f"The catalogue has no sample {sample!r} of {scheme!r}.")
+        self._preset, self._sample = preset, found
+        self._signer = self._prepare([secret] if secret else [])
 
     def compose(self, serial: str, *, corrupt: Corruption | None = None) -> Webhook:
         """Return a webhook that no other serial gives, spoilt in one way if asked."""
         clock = time.time() - (STALE_S if corrupt == "timestamp" else 0.0)
-        payload = sample(self._scheme, serial, clock)
+        payload = self._sample.write(serial, clock)
         signer = self._wrong_signer() if corrupt in {"secret", "signature"} else self._signer
-        signed = signer.sign("POST", self._url, payload.body, clock, f"msg_{serial}")
-        return Webhook(
-            url=self._url,
-            headers={
-                "content-type": payload.content_type,
-                **dict(payload.headers),
-                **({} if corrupt == "missing" else dict(signed)),
-            },
-            body=_spoil(payload) if corrupt == "body" else payload.body,
-        )
+        made = signed(signer, payload, self._url, now=clock, message_id=f"msg_{serial}")
+        if corrupt == "missing":
+            headers = {"content-type": payload.content_type, **dict(payload.headers)}
+            return Webhook(self._url, headers, payload.body)
+        if corrupt == "body":
+            return msgspec.structs.replace(made, body=_spoil(payload))
+        return made
 
-    def _wrong_signer(self) -> native.Signer:
-        return self._prepare(self._recipe | {"secrets": [native.generate_secret(self._scheme)]})
+    def _wrong_signer(self) -> Signer:
+        return self._prepare([native.generate_secret(self._preset.scheme)])
 
-    @staticmethod
-    def _prepare(recipe: Mapping[str, object]) -> native.Signer:
+    def _prepare(self, secrets: list[str]) -> Signer:
+        recipe = msgspec.structs.replace(self._preset.recipe, public_url=self._url)
         try:
-            return native.Signer(msgspec.json.encode(recipe))
-        except native.RecipeError as error:
-            raise ConfigurationError(f"That source cannot be signed for: {error}") from error
+            return signer_of(self._preset.scheme, recipe, secrets)
+        except Conflict as error:
+            raise ConfigurationError(str(error)) from error
 
 
 async def send(session: aiohttp.ClientSession, webhook: Webhook) -> Answer:
@@ -140,7 +143,7 @@ def new_serial() -> str:
     return ids.new().hex
 
 
-def _spoil(payload: Sample) -> bytes:
+def _spoil(payload: Written) -> bytes:
     """Change one byte somewhere harmless, so that only the signature can tell."""
     middle = len(payload.body) // 2
     return payload.body[:middle] + bytes([payload.body[middle] ^ 1]) + payload.body[middle + 1 :]

@@ -1,6 +1,8 @@
 """A source's settings made ready: the live secrets, again when one ends, and never a leak."""
 
 import time
+from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -8,11 +10,12 @@ from structlog.testing import capture_logs
 
 from crossdock import ids, native
 from crossdock.errors import Unavailable
-from crossdock.inbound.prepared import PreparedSource
-from crossdock.inbound.sealing import secret_context
+from crossdock.inbound.sources.prepared import PreparedSource
+from crossdock.inbound.sources.sealing import secret_context
 from crossdock.secrets.model import SealedSecret
+from crossdock.secrets.payloads import wrap
 from crossdock.secrets.seal import Sealer
-from proto.settings import SourceSettings
+from proto.settings import SourceSettings, WrappedKey
 
 TENANT, SOURCE = ids.new(), ids.new()
 SEALER = Sealer(bytes(32))
@@ -109,3 +112,66 @@ def test_its_text_shows_no_settings() -> None:
     takes(source, "s3cret-text")
     assert repr(source) == f"PreparedSource({SOURCE.hex}, 3)"
     assert "s3cret" not in repr(source.settings)
+
+
+PAYLOADS = Sealer(b"wraps the data keys of tenants..")
+KEY_ID = ids.new()
+
+
+def with_key(wrapped: WrappedKey | None, **fields: Any) -> SourceSettings:
+    return msgspec.structs.replace(settings(("s3cret-text", None)), data_key=wrapped, **fields)
+
+
+def wrapped_key(tenant: UUID = TENANT) -> WrappedKey:
+    return WrappedKey(KEY_ID.bytes, wrap(PAYLOADS, tenant, KEY_ID, bytes(32)))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"content_types": ("a/b",)}, {"indexed": ("/a",)}, {"data_key": wrapped_key()}],
+    ids=["content types", "indexed", "sealed"],
+)
+def test_what_needs_more_is_unusual(fields: dict[str, Any]) -> None:
+    plain = settings(("s3cret-text", None))
+    assert not PreparedSource(plain, SEALER).is_unusual
+    assert not PreparedSource(msgspec.structs.replace(plain, holds=True), SEALER).is_unusual
+    assert PreparedSource(msgspec.structs.replace(plain, **fields), SEALER).is_unusual
+
+
+def test_its_data_key_is_opened_once() -> None:
+    source = PreparedSource(with_key(wrapped_key()), SEALER, PAYLOADS)
+    assert source.data_key is not None
+    assert source.data_key.id == KEY_ID
+    assert source.data_key is source.data_key
+    assert PreparedSource(with_key(None), SEALER, PAYLOADS).data_key is None
+
+
+@pytest.mark.parametrize(
+    ("wrapped", "payloads"),
+    [
+        (wrapped_key(), None),
+        (wrapped_key(), Sealer(bytes(32))),
+        (wrapped_key(ids.new()), PAYLOADS),
+        (WrappedKey(b"", b""), PAYLOADS),
+    ],
+    ids=["no key here", "another key", "another tenant's", "none yet"],
+)
+def test_without_its_data_key_it_cannot_be_used(
+    wrapped: WrappedKey, payloads: Sealer | None
+) -> None:
+    source = PreparedSource(with_key(wrapped), SEALER, payloads)
+    with capture_logs() as logs:
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                _ = source.data_key
+    assert [line["event"] for line in logs] == ["source_settings_broken"]
+
+
+def test_its_fields_are_made_once_and_checked() -> None:
+    source = PreparedSource(with_key(None, indexed=("/a", "/b")), SEALER)
+    assert source.fields is not None
+    assert source.fields is source.fields
+    assert source.fields.keys(b'{"b":"1"}') == [native.field_key("/b", "1")]
+    assert PreparedSource(settings(("s3cret-text", None)), SEALER).fields is None
+    with capture_logs(), pytest.raises(Unavailable):
+        _ = PreparedSource(with_key(None, indexed=("no pointer",)), SEALER).fields

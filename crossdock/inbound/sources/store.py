@@ -1,11 +1,11 @@
-"""Statements on sources and events, each inside one tenant's transaction."""
+"""Statements on sources, each inside one tenant's transaction."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import RowMapping, Select, func, select, text, update
+from sqlalchemy import RowMapping, Select, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as insert_or
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,29 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from crossdock import ids
 from crossdock.db.pages import newest_first
 from crossdock.errors import Conflict
-from crossdock.inbound.model import Event, EventFilter, EventSummary, Recipe, Source
-from crossdock.inbound.tables import event_aliases, events, sources
+from crossdock.inbound.model import Recipe, Source
+from crossdock.inbound.tables import releases, sources
 from crossdock.paging import Window
 from crossdock.secrets.model import SealedSecret
 
-_SUMMARY = (
-    events.c.id,
-    events.c.source_id,
-    events.c.event_type,
-    events.c.provider_id,
-    events.c.content_type,
-    func.octet_length(events.c.body).label("size"),
-)
-_EVENT = (
-    events.c.id,
-    events.c.source_id,
-    events.c.event_type,
-    events.c.provider_id,
-    events.c.content_type,
-    events.c.traceparent,
-    events.c.headers,
-    events.c.body,
-)
+Connection: TypeAlias = AsyncConnection
+"""For callers who only pass it on."""
 
 
 async def add_source(conn: AsyncConnection, source: Source) -> bool:
@@ -51,6 +35,25 @@ async def add_source(conn: AsyncConnection, source: Source) -> bool:
         .returning(sources.c.id)
     )
     return (await conn.execute(statement)).one_or_none() is not None
+
+
+async def add_own_source(conn: AsyncConnection, source: Source) -> bool:
+    """Insert a tenant's own source and tell whether it had none, and the name was free."""
+    statement = insert_or(sources).values(**_columns(source)).on_conflict_do_nothing()
+    return (await conn.execute(statement.returning(sources.c.id))).one_or_none() is not None
+
+
+async def own_source(conn: AsyncConnection, tenant_id: UUID) -> Source | None:
+    """Return the source through which a tenant publishes itself."""
+    query = _living(tenant_id).where(sources.c.scheme == "api")
+    row = (await conn.execute(query)).mappings().one_or_none()
+    return None if row is None else _source(row)
+
+
+async def add_release(conn: AsyncConnection, tenant_id: UUID, source_id: UUID) -> None:
+    """Ask the workers to deliver what a source held back."""
+    row = {"tenant_id": tenant_id, "id": ids.new(), "source_id": source_id}
+    await conn.execute(insert(releases).inline().values(row))
 
 
 async def page_sources(conn: AsyncConnection, tenant_id: UUID, window: Window) -> Sequence[Source]:
@@ -91,45 +94,6 @@ async def save_source(conn: AsyncConnection, source: Source) -> None:
         raise Conflict("Another source has that name.") from error
 
 
-async def page_events(
-    conn: AsyncConnection, tenant_id: UUID, window: Window, wanted: EventFilter
-) -> Sequence[EventSummary]:
-    """Return events, newest first, without their bodies."""
-    query = select(*_SUMMARY).where(events.c.tenant_id == tenant_id)
-    if wanted.source_id is not None:
-        query = query.where(events.c.source_id == wanted.source_id)
-    if wanted.event_type is not None:
-        query = query.where(events.c.event_type == wanted.event_type)
-    # The time of an event is in its id, and the partitions are cut by it.
-    if wanted.received_after is not None:
-        query = query.where(events.c.id >= ids.floor(wanted.received_after))
-    if wanted.received_before is not None:
-        query = query.where(events.c.id < ids.floor(wanted.received_before))
-    rows = await conn.execute(newest_first(query, events.c.id, window))
-    return [EventSummary(**row) for row in rows.mappings()]
-
-
-async def get_event(conn: AsyncConnection, tenant_id: UUID, event_id: UUID) -> Event | None:
-    """Return one event by its own id."""
-    query = select(*_EVENT).where(events.c.tenant_id == tenant_id, events.c.id == event_id)
-    row = (await conn.execute(query)).mappings().one_or_none()
-    return None if row is None else Event(**row)
-
-
-async def has_event(conn: AsyncConnection, tenant_id: UUID, event_id: UUID) -> bool:
-    """Tell whether there is an event of that id."""
-    query = select(events.c.id).where(events.c.tenant_id == tenant_id, events.c.id == event_id)
-    return (await conn.execute(query)).one_or_none() is not None
-
-
-async def follow_alias(conn: AsyncConnection, tenant_id: UUID, alias_id: UUID) -> UUID | None:
-    """Return the event that a duplicate's id stands for."""
-    query = select(event_aliases.c.event_id).where(
-        event_aliases.c.tenant_id == tenant_id, event_aliases.c.alias_id == alias_id
-    )
-    return (await conn.execute(query)).scalar_one_or_none()
-
-
 def _living(tenant_id: UUID) -> Select[Any]:
     return select(sources).where(sources.c.tenant_id == tenant_id, sources.c.state != "deleted")
 
@@ -139,6 +103,8 @@ def _columns(source: Source) -> dict[str, Any]:
     fields = msgspec.structs.asdict(source)
     fields["recipe"] = {"scheme": source.scheme, **msgspec.to_builtins(source.recipe)}
     fields["secrets"] = msgspec.to_builtins(source.secrets)
+    for name in ("content_types", "indexed_fields"):
+        fields[name] = list(fields[name])
     return fields
 
 
@@ -147,4 +113,6 @@ def _source(row: RowMapping) -> Source:
     recipe = {name: value for name, value in fields["recipe"].items() if name != "scheme"}
     fields["recipe"] = msgspec.convert(recipe, Recipe)
     fields["secrets"] = msgspec.convert(fields["secrets"], tuple[SealedSecret, ...])
+    for name in ("content_types", "indexed_fields"):
+        fields[name] = tuple(fields[name])
     return Source(**fields)

@@ -1,0 +1,213 @@
+"""The steps, one function each: what gateway, worker and dispatcher do, and nothing is stored."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from crossdock import native
+from crossdock.delivery import rules as delivery
+from crossdock.delivery.client import CallFailed, Client
+from crossdock.delivery.dispatch.targets import Ready
+from crossdock.delivery.model import Cargo, Destination, Target
+from crossdock.inbound.sources import rules
+from crossdock.secrets.seal import SealBroken, Sealer
+from crossdock.simulations.model import (
+    MOST_DESTINATIONS,
+    Delivered,
+    Incoming,
+    Outcome,
+    Step,
+    StepName,
+    Violated,
+)
+
+LONGEST_S: Final = 30.0
+"""For all deliveries together: they go at the same time."""
+
+NOTHING_TO_TRANSFORM: Final = Step(
+    name="transform", outcome="skipped", detail="No transformation is configured."
+)
+
+
+class Held(NamedTuple):
+    """The schema that a type's events are held to."""
+
+    mode: str
+    number: int
+    text: str
+
+
+def verify(incoming: Incoming) -> Step:
+    """Check size, media type and signature, in a gateway's order, and read off the type."""
+    source, request = incoming.source, incoming.request
+    unwanted = _unwanted(incoming)
+    if unwanted is not None:
+        return _verified("failed", unwanted)
+    if source.scheme == rules.OWN:
+        detail = "The tenant published it itself: nothing of it is signed."
+        return _verified("skipped", detail, incoming.published_as)
+    recipe = rules.complete_recipe(source.scheme, source.recipe, incoming.secrets)
+    try:
+        handle = native.Source(recipe)
+    except native.RecipeError as error:
+        return _verified("failed", f"This source can verify nothing: {error}.")
+    verdict = handle.verify(
+        request.method, request.url, request.headers, request.body, incoming.now
+    )
+    if verdict.refusal is not None:
+        return _verified("failed", f"{verdict.refusal}: {verdict.detail}.")
+    if verdict.handshake is not None:
+        return _verified("passed", "It is the provider's question: answered, and never stored.")
+    return _verified(
+        "passed",
+        incoming.note or "The signature is right.",
+        verdict.event_type,
+        verdict.provider_id,
+    )
+
+
+def _unwanted(incoming: Incoming) -> str | None:
+    """Return why a source does not even look at it."""
+    source = incoming.source
+    if len(incoming.request.body) > source.max_body_bytes:
+        return f"The body is over the limit of {source.max_body_bytes} bytes."
+    media = incoming.content_type.partition(";")[0].strip().lower()
+    if source.content_types and media not in source.content_types:
+        return f"This source takes {', '.join(source.content_types)}, and nothing else."
+    return None
+
+
+def _verified(
+    outcome: Outcome, detail: str, event_type: str | None = None, provider_id: str | None = None
+) -> Step:
+    return Step(
+        name="verify",
+        outcome=outcome,
+        detail=detail,
+        event_type=event_type,
+        provider_id=provider_id,
+    )
+
+
+_BROKEN: Final = {
+    "warn": "It breaks the schema; it would be taken, and delivered with a warning.",
+    "quarantine": "It breaks the schema; it would be taken into quarantine, and not delivered.",
+    "reject": "It breaks the schema; it would be refused.",
+}
+
+
+def validate(body: bytes, held: Held | None) -> Step:
+    """Hold a payload to the schema of its type."""
+    if held is None:
+        return Step(name="validate", outcome="skipped", detail="Its type has no schema to keep.")
+    try:
+        found = native.Schema(held.text.encode()).validate(body)
+    except native.SchemaError:
+        detail = "Its type's schema can't be used any more, so it is held to nothing."
+        return Step(name="validate", outcome="skipped", detail=detail)
+    if not found:
+        detail = f"It keeps version {held.number} of its type's schema."
+        return Step(name="validate", outcome="passed", detail=detail)
+    return Step(
+        name="validate",
+        outcome="failed",
+        detail=_BROKEN.get(held.mode, "It breaks the schema."),
+        violations=tuple(Violated(pointer, detail) for pointer, detail in found),
+    )
+
+
+def wanting(
+    destinations: Sequence[Destination], incoming: Incoming, event_type: str
+) -> list[Destination]:
+    """Return the destinations that want an event of that type."""
+    source_id = incoming.source.id
+    return [one for one in destinations if delivery.matches(one, source_id, event_type)]
+
+
+def match(wanting: Sequence[Destination], incoming: Incoming) -> Step:
+    """Say which destinations would get it."""
+    found = tuple(
+        Delivered(destination_id=destination.id, name=destination.name) for destination in wanting
+    )
+    detail = f"Destinations that would get it: {len(found)}."
+    if incoming.source.state == "paused":
+        detail += " But the source is paused."
+    return Step(name="match", outcome="passed", detail=detail, destinations=found)
+
+
+async def deliver(
+    destinations: Sequence[Destination],
+    incoming: Incoming,
+    client: Client,
+    sealer: Sealer,
+    timeout_s: float,
+) -> Step:
+    """Call them, once each, as a dispatcher would; nothing of it is recorded.
+
+    Args:
+        destinations: Those that want it; only the first few are called.
+        incoming: What is sent.
+        client: Calls; it knows which addresses may be called.
+        sealer: Opens destinations' secrets.
+        timeout_s: The installation's own limit of one call.
+    """
+    if not destinations:
+        return Step(name="deliver", outcome="skipped", detail="No destination wants it.")
+    called = destinations[:MOST_DESTINATIONS]
+    done = await asyncio.gather(
+        *(_call(one, incoming, client, sealer, min(timeout_s, LONGEST_S)) for one in called)
+    )
+    arrived = sum(one.status is not None and 200 <= one.status < 300 for one in done)  # noqa: PLR2004
+    left = len(destinations) - len(called)
+    detail = f"Arrived: {arrived} of {len(done)}." + (f" Not called: {left}." if left else "")
+    return Step(
+        name="deliver",
+        outcome="passed" if arrived == len(done) else "failed",
+        detail=detail,
+        destinations=tuple(done),
+    )
+
+
+async def _call(
+    destination: Destination, incoming: Incoming, client: Client, sealer: Sealer, timeout_s: float
+) -> Delivered:
+    ready = Ready(_target(destination), sealer, 0.0)
+    cargo = Cargo(incoming.event_id, incoming.content_type, "", incoming.request.body)
+    started = time.perf_counter()
+    status, error = None, None
+    try:
+        headers = ready.headers(cargo, time.time())
+        limit = min(destination.timeout_s, timeout_s)
+        answer = await client.post(ready.url, headers, cargo.body, limit)
+        status, error = answer.status, answer.note
+    except CallFailed as failure:
+        error = str(failure)
+    except SealBroken:
+        error = "internal: its secret does not open"
+    return Delivered(
+        destination_id=destination.id,
+        name=destination.name,
+        status=status,
+        duration_ms=round((time.perf_counter() - started) * 1000),
+        error=error,
+    )
+
+
+def _target(destination: Destination) -> Target:
+    return Target(
+        tenant_id=destination.tenant_id,
+        id=destination.id,
+        url=destination.url,
+        enabled=True,
+        secrets=destination.secrets,
+        retry=None,
+        timeout_s=destination.timeout_s,
+        failing_since=None,
+        version=destination.version,
+    )
+
+
+def skipped(name: StepName, reason: str) -> Step:
+    """Return a step that was not reached."""
+    return Step(name=name, outcome="skipped", detail=reason)
