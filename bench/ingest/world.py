@@ -29,7 +29,7 @@ from crossdock.db import Databases
 from crossdock.db.migrate import migrate
 from crossdock.embedded import EmbeddedNats, EmbeddedPostgres, ports
 from crossdock.inbound.model import SourceEdit
-from crossdock.inbound.service import Sources
+from crossdock.inbound.sources.service import Sources
 from crossdock.secrets.seal import Sealer
 from crossdock.supervisor.environment import environment, for_gateway
 from crossdock.tenancy.plans import MAX_RATE

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
+import msgspec
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -86,10 +87,36 @@ class Bus:
         with as_unavailable():
             return Hearing(await self.client.subscribe(subject, cb=on_message))
 
+    async def overhear(self, subject: str, hear: "Callable[[Said], None]") -> "Hearing":
+        """Call `hear` with everything that is said, headers and all; as `subscribe`.
+
+        Raises:
+            BrokerUnavailable: there is no connection.
+        """
+
+        async def on_message(message: Msg) -> None:
+            hear(Said(message.subject, message.headers or {}, message.data))
+
+        with as_unavailable():
+            return Hearing(await self.client.subscribe(subject, cb=on_message))
+
+    @property
+    def comebacks(self) -> int:
+        """How often the connection was lost and found again: what was said meanwhile was missed."""
+        return int(self.client.stats["reconnects"])
+
     async def close(self) -> None:
         """Send what is buffered, then disconnect."""
         with as_unavailable():
             await self.client.close()
+
+
+class Said(msgspec.Struct, frozen=True, gc=False):
+    """A message on core NATS."""
+
+    subject: str
+    headers: dict[str, str]
+    data: bytes
 
 
 class Hearing:

@@ -7,7 +7,10 @@ from nats.js.api import DiscardPolicy, StreamConfig
 from nats.js.errors import NotFoundError
 
 from crossdock.bus.connection import Bus, as_unavailable
+from crossdock.bus.readers import readers
 from crossdock.bus.streams import declared
+from crossdock.consumers.model import Reader
+from proto.subjects import EVENTS_STREAM
 
 COMPARED: Final = (
     "retention",
@@ -40,6 +43,8 @@ class BrokerFacts(msgspec.Struct, frozen=True):
 
     version: str
     streams: tuple[StreamFacts, ...]
+    readers: tuple[Reader, ...] = ()
+    """Internal consumers."""
     syncs_always: bool | None = None
     """`None` where the server could not be asked: that takes its system user."""
     sync_interval_s: float | None = None
@@ -65,7 +70,9 @@ async def examine(bus: Bus) -> BrokerFacts:
         BrokerUnavailable: the broker is away.
     """
     streams = tuple([await _stream(bus, wanted) for wanted in declared(bus.settings)])
-    return BrokerFacts(version=bus.server_version, streams=streams)
+    there = any(one.name == EVENTS_STREAM and one.differing is not None for one in streams)
+    found = tuple(await readers(bus)) if there else ()
+    return BrokerFacts(version=bus.server_version, streams=streams, readers=found)
 
 
 async def sync_interval(bus: Bus) -> tuple[bool, float]:

@@ -54,6 +54,7 @@ class Publisher:
         timeout_s: float = 5.0,
         max_pending: int = 10_000,
         max_queued_bytes: int = 64 * 1024 * 1024,
+        is_measured: bool = True,
     ) -> None:
         """Say where and how much.
 
@@ -62,6 +63,7 @@ class Publisher:
             timeout_s: how long a message may wait for its acknowledgement, to within 0.2 s.
             max_pending: messages that may wait for one, sent or not.
             max_queued_bytes: of those not sent yet, because the broker is slow to read.
+            is_measured: whether the metrics are this one's; a process has one of each.
         """
         tls = tls_context(settings)
         self._addresses = [
@@ -71,6 +73,7 @@ class Publisher:
         self._timeout_s = timeout_s
         self._max_pending = max_pending
         self._max_queued_bytes = max_queued_bytes
+        self._is_measured = is_measured
         self._loop = asyncio.get_running_loop()
         self._pending = Pending(timeout_s)
         self._queue: list[native.Message] = []
@@ -225,7 +228,7 @@ class Publisher:
         sent = self._sent
         while sent and sent[0][0] <= tokens[0]:
             sent.popleft()
-        if sent:
+        if sent and self._is_measured:
             metrics.PUBLISH_SECONDS.tally(self._loop.time() - sent[0][1], len(tokens))
 
     # Staying connected.
@@ -262,7 +265,8 @@ class Publisher:
             self._forget_expired()
         self._pipeline.tick(now)
         self._flush()
-        metrics.PUBLISH_PENDING.set(len(self._pending))
+        if self._is_measured:
+            metrics.PUBLISH_PENDING.set(len(self._pending))
         self._check_silence()
 
     def _forget_expired(self) -> None:

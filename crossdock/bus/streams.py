@@ -18,6 +18,7 @@ from nats.js.api import (
 )
 from nats.js.errors import BadRequestError, NotFoundError, ServerError
 
+from crossdock.bus import objects
 from crossdock.bus.connection import Bus, as_unavailable
 from crossdock.bus.kv import Bucket
 from crossdock.config import NatsSettings
@@ -86,6 +87,19 @@ def declared(settings: NatsSettings) -> tuple[StreamConfig, ...]:
             num_replicas=settings.replicas,
             duplicate_window=DUPLICATE_WINDOW_S,
             allow_direct=True,
+        ),
+        # As NATS' own object stores, but for `allow_direct`: a replica that lags would say of a
+        # body that it is gone. Full, it refuses.
+        StreamConfig(
+            name=objects.stream(subjects.BODIES_BUCKET),
+            subjects=objects.subjects(subjects.BODIES_BUCKET),
+            retention=RetentionPolicy.LIMITS,
+            discard=DiscardPolicy.NEW,
+            storage=StorageType.FILE,
+            max_bytes=settings.bodies_max_bytes,
+            num_replicas=settings.replicas,
+            duplicate_window=DUPLICATE_WINDOW_S,
+            allow_rollup_hdrs=True,
         ),
     )
 

@@ -5,6 +5,7 @@ The server itself would wait for a stalled sender for ever.
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Final, cast
 
 from crossdock.errors import Malformed, TimedOut, TooLarge
@@ -26,13 +27,20 @@ class Bodies:
         self._marks: deque[tuple[float, int]] = deque()
         self._late: set[int] = set()
 
-    async def read(self, receive: Receive, length: int, limit: int) -> bytes:
+    async def read(
+        self,
+        receive: Receive,
+        length: int,
+        limit: int,
+        hold: Callable[[int], None] | None = None,
+    ) -> bytes:
         """Return a whole body.
 
         Args:
             receive: ASGI's.
             length: what the request says it is, or `gateway.edge.unread.UNKNOWN`.
             limit: the most bytes it may have.
+            hold: is told how many bytes have come, each time that some have; it may raise.
 
         Raises:
             TooLarge: it is longer; not more than that was read of it.
@@ -47,8 +55,10 @@ class Bodies:
         try:
             event = await receive()
             body: bytes = event.get("body", b"")
+            if hold is not None:
+                hold(len(body))
             if len(body) != length and event.get("more_body"):
-                body = await _rest(receive, body, length, limit)
+                body = await _rest(receive, body, length, limit, hold)
         except asyncio.CancelledError:
             if number not in self._late:
                 raise
@@ -77,7 +87,9 @@ class Bodies:
                 task.cancel()
 
 
-async def _rest(receive: Receive, first: bytes, length: int, limit: int) -> bytes:
+async def _rest(
+    receive: Receive, first: bytes, length: int, limit: int, hold: Callable[[int], None] | None
+) -> bytes:
     """Return a body of several chunks; the server's last one may be empty."""
     chunks = [first]
     size = len(first)
@@ -92,4 +104,6 @@ async def _rest(receive: Receive, first: bytes, length: int, limit: int) -> byte
         size += len(chunk)
         if size > limit:
             raise TooLarge
+        if hold is not None:
+            hold(size)
     return b"".join(chunks)

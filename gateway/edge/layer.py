@@ -6,6 +6,7 @@ where nobody made one, and the rest of a body that nobody read.
 
 import asyncio
 import uuid
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -17,10 +18,14 @@ from gateway.asgi import Answer, Application, Header, Message, Receive, Scope, S
 from gateway.edge.cors import Cors
 from gateway.edge.headers import ALWAYS, transport
 from gateway.edge.unread import Drained
+from gateway.streaming import IS_HEAD
 
 DEADLINE_S: Final = 45.0
 """Of a whole request. Every part has a shorter one of its own, so this is for what nobody foresaw;
 it is shorter than the minute after which most proxies give up."""
+
+EVENT_STREAM: Final = b"text/event-stream"
+"""An answer of this kind has begun in time, and may then go on for long."""
 
 _LATE: Final = "This took too long and was given up; whether it had its effect is not known."
 _WAIT: Final = (b"retry-after", b"5")
@@ -61,6 +66,7 @@ class Edge:
         sending = Sending(send, self._cors.headers(scope), is_head=scope["method"] == "HEAD")
         if sending.is_head:
             scope["method"] = "GET"
+            scope[IS_HEAD] = True
         late = await self._serve(scope, receive, sending)
         if late is not None and not sending.started:
             await late.send_to(sending.send, *self._promised)
@@ -68,6 +74,7 @@ class Edge:
     async def _serve(self, scope: Scope, receive: Receive, sending: "Sending") -> Answer | None:
         """Have the request served; return what else to answer where it was not."""
         deadline = asyncio.timeout(self._deadline_s)
+        sending.on_stream = lambda: deadline.reschedule(None)
         try:
             async with deadline:
                 await self._app(scope, receive, sending.send)
@@ -88,16 +95,28 @@ class Sending:
         self._more = more
         self.is_head = is_head
         self.started = False
+        self.on_stream: Callable[[], None] = _nothing
+        """Called when the answer begins, if it is one that goes on."""
 
     async def send(self, message: Message) -> None:
         """Send a part of it, with what the edge adds."""
         if message["type"] == "http.response.start":
             self.started = True
+            if any(_is_stream(*header) for header in message.get("headers", ())):
+                self.on_stream()
             headers = [_allowing_head(header) for header in message.get("headers", ())]
             message = {**message, "headers": [*headers, *self._more]}
         elif self.is_head and message["type"] == "http.response.body":
             message = {**message, "body": b""}
         await self._send(message)
+
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
+def _is_stream(name: bytes, value: bytes) -> bool:
+    return name.lower() == b"content-type" and value.startswith(EVENT_STREAM)
 
 
 def _allowing_head(header: Header) -> Header:

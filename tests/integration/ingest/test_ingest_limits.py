@@ -10,7 +10,7 @@ from crossdock.bus import Bus
 from crossdock.bus.publisher import Publisher
 from crossdock.config import LimitSettings
 from crossdock.errors import Unavailable
-from crossdock.inbound.prepared import PreparedSource
+from crossdock.inbound.sources.prepared import PreparedSource
 from crossdock.limits.service import Limits
 from gateway.edge.addresses import Proxies
 from gateway.ingest import Ingest

@@ -122,7 +122,7 @@ def test_every_example_is_one_of_its_type(
     kinds = bodies_of(handlers.values())
     assert EXAMPLES.keys() <= kinds.keys(), "an example of nothing"
     for name, example in EXAMPLES.items():
-        msgspec.convert(example, kinds[name])
+        msgspec.json.decode(msgspec.json.encode(example), type=kinds[name])
         schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
         errors = jsonschema_rs.validator_for(schema).iter_errors(example)
         assert not [error.message for error in errors], name
