@@ -22,6 +22,7 @@ from crossdock.health import Health, Probe, of_shard
 from crossdock.mail import sending
 from crossdock.memory import settle_memory
 from crossdock.secrets import keys
+from crossdock.secrets.payloads import SETTING
 from crossdock.secrets.seal import Sealer
 from crossdock.telemetry import logs
 from workers import http
@@ -97,10 +98,11 @@ async def _calling(settings: Settings) -> AsyncIterator[Calling | None]:
         return
     guard = Guard(settings.delivery.allowed_ports, settings.delivery.allow_loopback)
     sealer = Sealer.from_text(settings.keys.destinations, setting="CROSSDOCK_KEYS__DESTINATIONS")
+    payloads = Sealer.from_text(settings.keys.payloads, setting=SETTING)
     publisher = Publisher(settings.nats)
     try:
         async with Client(guard, connections=0) as client:
-            yield Calling(client, publisher, sealer)
+            yield Calling(client, publisher, sealer, payloads)
     finally:
         await publisher.close()
 

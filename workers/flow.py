@@ -17,11 +17,16 @@ from crossdock.db import Database, Databases
 from crossdock.delivery.client import Client
 from crossdock.delivery.dispatch.dispatcher import Dispatcher, DispatchSettings
 from crossdock.delivery.dispatch.lines import Caps
+from crossdock.inbound.bodies import Bodies
 from crossdock.inbound.persist import Persister
+from crossdock.inbound.release import Releaser
+from crossdock.secrets.payloads import BatchKeys
 from crossdock.secrets.seal import Sealer
 from crossdock.tenancy.quotas import Meter
 from proto import subjects
 from workers import maintenance
+from workers.announce import Announcer
+from workers.claims import Claims
 from workers.errors import patiently
 from workers.maintenance import Post
 from workers.until import Until, end
@@ -37,6 +42,8 @@ class Calling(msgspec.Struct, frozen=True):
     publisher: Publisher
     sealer: Sealer
     """Opens destinations' secrets."""
+    payloads: Sealer
+    """Opens tenants' data keys, which open payloads."""
 
 
 class Flow:
@@ -99,8 +106,13 @@ class Flow:
             room=2 * worker.batch_size,
         )
         dispatcher = Dispatcher(
-            database, calling.client, calling.sealer, dispatch_settings(settings)
+            database,
+            calling.client,
+            calling.sealer,
+            dispatch_settings(settings),
+            keys=BatchKeys(database, "dispatch", calling.payloads),
         )
+        announcer = Announcer(calling.publisher, most_bytes=settings.gateway.inline_body_bytes)
         meter = Meter(database, retention_days=worker.retention_days)
         flow = Webhooks(
             consumer,
@@ -109,17 +121,24 @@ class Flow:
             calling.publisher,
             meter,
             batch_size=worker.batch_size,
+            claims=Claims(Bodies(bus)),
+            announcer=announcer,
+        )
+        releaser = Releaser(
+            database, announcer.announce, inline_bytes=settings.gateway.inline_body_bytes
         )
         with calling.client.more(worker.concurrency):
             await until.either(patiently("consumer", consumer.open))
             dispatching = until.start(f"dispatch of {number}", dispatcher.run())
             persisting = until.start(f"webhooks of {number}", flow.run())
+            releasing = until.start(f"releases of {number}", releaser.run())
             counting = until.start(f"usage of {number}", meter.run())
             try:
                 yield
             finally:
                 flow.stop()
                 dispatcher.stop()
+                await end(releasing)
                 await asyncio.wait({persisting}, timeout=worker.drain_grace_s / 2)
                 await give_back(consumer)
                 if not await dispatcher.drain(worker.drain_grace_s / 2):

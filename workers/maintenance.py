@@ -18,16 +18,19 @@ from crossdock.db.control import CONTROL
 from crossdock.delivery.replays.service import ReplayRunner
 from crossdock.idempotency.expiry import forget_expired
 from crossdock.identity.forgetting import forget_in_control, forget_on_shard
+from crossdock.inbound.bodies import Bodies
 from crossdock.mail.letters import Letters
 from crossdock.mail.sending import Courier
 from crossdock.mail.service import Postbox
 from crossdock.outbox.service import drain_forever
+from crossdock.retention.forgetting import forget_told
 from crossdock.secrets.seal import Sealer
 from crossdock.tenancy.erasure import Eraser
 from crossdock.tenancy.quotas.telling import Teller
 from workers.errors import patiently
 
 EVERY_S: Final = 3600.0
+SWEEP_EVERY_S: Final = 300.0
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +67,8 @@ async def run(post: Post) -> None:
         duties.create_task(_tidy(post))
         duties.create_task(Teller(database, alarm).run())
         duties.create_task(Eraser(post.databases, database.number).run())
+        if database.number == CONTROL:  # one bucket for all shards
+            duties.create_task(_sweep(Bodies(post.bus)))
 
 
 async def _tidy(post: Post) -> None:
@@ -75,9 +80,17 @@ async def _tidy(post: Post) -> None:
         await patiently("alerts", lambda: resolve_past(post.database))
         await patiently("forgetting", lambda: forget_on_shard(post.database))
         await patiently("idempotency", lambda: forget_expired(post.database))
+        await patiently("told", lambda: forget_told(post.database))
         if post.database.number == CONTROL:
             await patiently("forgetting", lambda: forget_in_control(post.databases))
         await asyncio.sleep(EVERY_S)
+
+
+async def _sweep(bodies: Bodies) -> None:
+    """Remove bodies from the object store that no message claims."""
+    while True:
+        await patiently("bodies", bodies.sweep)
+        await asyncio.sleep(SWEEP_EVERY_S)
 
 
 async def _keep_partitions(database: Database, retention_days: int) -> None:

@@ -1,12 +1,13 @@
 """The role `webhooks`: from INGEST to PostgreSQL, and on to the dispatcher and to EVENTS.
 
 A batch is acknowledged when all of that is done. A crash anywhere before brings it again, and then
-the ledger knows it: stored once, delivered from its rows, announced under the same id.
+the ledger knows it: stored once, delivered from its rows, announced under the same id. Bodies too
+large for a message are fetched before, and removed after it (`workers.claims`).
 """
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -19,18 +20,17 @@ from crossdock.delivery.dispatch.dispatcher import Dispatcher, Job
 from crossdock.errors import BrokerUnavailable, TooLarge
 from crossdock.inbound.persist import (
     Arrival,
-    Duplicate,
-    Persisted,
+    Outcome,
     Persister,
     Poison,
-    Redelivered,
     Stored,
     decode,
 )
 from crossdock.telemetry import metrics
 from crossdock.tenancy.quotas import Meter
 from proto import subjects
-from workers.announce import announce
+from workers.announce import Announcer
+from workers.claims import Claims, Fetched
 from workers.errors import patiently
 
 FETCH_WITHIN_S: Final = 1.0
@@ -54,6 +54,8 @@ class Webhooks:
         meter: Meter,
         *,
         batch_size: int,
+        claims: Claims,
+        announcer: Announcer,
     ) -> None:
         self._consumer = consumer
         self._persister = persister
@@ -61,6 +63,8 @@ class Webhooks:
         self._publisher = publisher
         self._meter = meter
         self._batch_size = batch_size
+        self._claims = claims
+        self._announcer = announcer
         self._fetching = asyncio.Lock()
         self._stopping = False
 
@@ -109,10 +113,38 @@ class Webhooks:
             await self._guarded(batch[half:])
 
     async def _work(self, batch: Sequence[Pulled]) -> None:
+        """Store what is at hand, then what is to be fetched, part by part."""
+        leave = _Leave(self._consumer, batch)
+        decoded = [(message, decode(message.data, message.stream_seq)) for message in batch]
+        claimed = [
+            (message, one)
+            for message, one in decoded
+            if isinstance(one, Arrival) and one.message.claim
+        ]
+        if not claimed:
+            await self._store(decoded, leave)
+            return
+        elsewhere = {message.stream_seq for message, _ in claimed}
+        at_hand = [pair for pair in decoded if pair[0].stream_seq not in elsewhere]
+        if at_hand:
+            await self._store(at_hand, leave)
+        async for part in self._claims.parts(claimed, leave.extend):
+            gone = [one for one in part if one.is_gone]
+            if gone:
+                await self._recall(gone, leave)
+            if len(gone) < len(part):
+                there = [(one.pulled, one.arrival) for one in part if not one.is_gone]
+                await self._store(there, leave)
+
+    async def _store(
+        self, part: Sequence[tuple[Pulled, Arrival | Poison]], leave: "_Leave"
+    ) -> None:
+        """Do all there is to do about messages whose bodies are at hand."""
         began = time.perf_counter()
-        decoded = [decode(message.data, message.stream_seq) for message in batch]
-        arrivals = [one for one in decoded if isinstance(one, Arrival)]
-        persisted = await self._persist(arrivals, batch)
+        arrivals = [one for _, one in part if isinstance(one, Arrival)]
+        persisted = await patiently(
+            "persist", lambda: self._persister.persist(arrivals), meanwhile=leave.extend
+        )
         self._meter.add(
             (arrival.tenant_id, len(arrival.message.body))
             for arrival, outcome in zip(arrivals, persisted.outcomes, strict=True)
@@ -120,31 +152,26 @@ class Webhooks:
         )
         metrics.PERSIST_SECONDS.observe(time.perf_counter() - began)
         await self._dispatcher.offer([Job(leased, cargo) for leased, cargo in persisted.leased])
+        await patiently("announce", lambda: self._announcer.arrived(persisted.announced))
         outcomes = iter(persisted.outcomes)
-        results = [one if isinstance(one, Poison) else next(outcomes) for one in decoded]
-        new = [
-            arrival
-            for arrival, outcome in zip(arrivals, persisted.outcomes, strict=True)
-            if isinstance(outcome, Stored | Redelivered)
-        ]
-        await patiently("announce", lambda: announce(self._publisher, new))
-        await self._finish(batch, results)
-
-    async def _persist(self, arrivals: Sequence[Arrival], batch: Sequence[Pulled]) -> Persisted:
-        more_time_at = time.monotonic() + MORE_TIME_EVERY_S
-
-        async def ask_for_time() -> None:
-            nonlocal more_time_at
-            if time.monotonic() > more_time_at:
-                more_time_at = time.monotonic() + MORE_TIME_EVERY_S
-                await self._consumer.working(batch)
-
-        return await patiently(
-            "persist", lambda: self._persister.persist(arrivals), meanwhile=ask_for_time
+        results = [one if isinstance(one, Poison) else next(outcomes) for _, one in part]
+        await self._finish([message for message, _ in part], results, leave)
+        # Only now: until its message is acknowledged, a body may be needed again.
+        done = zip(arrivals, persisted.outcomes, strict=True)
+        await self._claims.forget(
+            [one for one, outcome in done if one.message.claim and not isinstance(outcome, Poison)]
         )
 
+    async def _recall(self, gone: Sequence[Fetched], leave: "_Leave") -> None:
+        """Finish with messages whose bodies are gone: they were stored and announced before."""
+        arrivals = [one.arrival for one in gone]
+        results = await patiently(
+            "persist", lambda: self._persister.recall(arrivals), meanwhile=leave.extend
+        )
+        await self._finish([one.pulled for one in gone], results, leave)
+
     async def _finish(
-        self, batch: Sequence[Pulled], results: Sequence[Stored | Redelivered | Duplicate | Poison]
+        self, batch: Sequence[Pulled], results: Sequence[Outcome], leave: "_Leave"
     ) -> None:
         """Acknowledge; what can never be stored is kept where an operator finds it."""
         done: list[Pulled] = []
@@ -155,6 +182,7 @@ class Webhooks:
             else:
                 done.append(message)
         await patiently("ack", lambda: self._consumer.ack(done))
+        leave.end(batch)
 
     async def _bury(self, message: Pulled, poison: Poison) -> None:
         log.error("poison", stream_seq=message.stream_seq, reason=poison.reason)
@@ -168,6 +196,26 @@ class Webhooks:
             await self._consumer.end([message])
 
         await patiently("bury", bury)
+
+
+class _Leave:
+    """The time that the broker gives for a batch: more of it, as long as somebody is at it."""
+
+    def __init__(self, consumer: Consumer, batch: Sequence[Pulled]) -> None:
+        self._consumer = consumer
+        self._left = {message.stream_seq: message for message in batch}
+        self._due_at = time.monotonic() + MORE_TIME_EVERY_S
+
+    async def extend(self) -> None:
+        """Ask for more time, if it is time to, for what is not done with."""
+        if time.monotonic() > self._due_at:
+            self._due_at = time.monotonic() + MORE_TIME_EVERY_S
+            await self._consumer.working(self._left.values())
+
+    def end(self, messages: Iterable[Pulled]) -> None:
+        """Ask no more for these."""
+        for message in messages:
+            self._left.pop(message.stream_seq, None)
 
 
 def grave(message: Pulled, poison: Poison, kept: int) -> native.Message:

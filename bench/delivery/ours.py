@@ -20,6 +20,7 @@ from crossdock.delivery.client import Client
 from crossdock.delivery.dispatch.dispatcher import Dispatcher
 from crossdock.delivery.guard import Guard
 from crossdock.memory import settle_memory
+from crossdock.secrets.payloads import BatchKeys
 from crossdock.secrets.seal import Sealer
 from workers.flow import dispatch_settings
 
@@ -46,7 +47,8 @@ async def _main() -> None:
     async with database.queue() as conn:  # connected before the clock starts
         assert await conn.fetchval(_LEFT) == job.task.count
     async with Client(guard, connections=concurrency) as client:
-        dispatcher = Dispatcher(database, client, sealer, dispatch_settings(settings))
+        keys = BatchKeys(database, "dispatch", sealer)  # nothing is sealed here
+        dispatcher = Dispatcher(database, client, sealer, dispatch_settings(settings), keys=keys)
         settle_memory()
         profiler = cProfile.Profile()
         if job.profile:

@@ -32,7 +32,16 @@ COLUMNS: Final = (
     "traceparent",
     "headers",
     "body",
+    "status",
+    "violation",
+    "schema_version",
+    "data_key",
 )
+
+FIELDS: Final = 2
+"""Values by which an event of a source that indexes some is found."""
+SEALING_BYTES: Final = 29
+"""By which a sealed body is longer."""
 
 
 class Tenant(msgspec.Struct, frozen=True):
@@ -91,14 +100,23 @@ async def fill_ledger(admin: asyncpg.Connection, tenants: Sequence[Tenant], keys
     await admin.execute("VACUUM ANALYZE crossdock.event_keys")
 
 
-def batch(tenants: Sequence[Tenant], size: int, body_bytes: int, first: int) -> list[Arrival]:
+class Shape(msgspec.Struct, frozen=True):
+    """What the webhooks of a batch are like."""
+
+    body_bytes: int
+    indexed: bool = False
+    sealed: bool = False
+
+
+def batch(tenants: Sequence[Tenant], size: int, shape: Shape, first: int) -> list[Arrival]:
     """Return the arrivals of one batch: so many tenants, a webhook each."""
     chosen = random.sample(tenants, size)
-    return [_arrival(tenant, body_bytes, first + at) for at, tenant in enumerate(chosen)]
+    return [_arrival(tenant, shape, first + at) for at, tenant in enumerate(chosen)]
 
 
-def _arrival(tenant: Tenant, body_bytes: int, stream_seq: int) -> Arrival:
-    body = b'{"id":"evt","data":"%b"}' % secrets.token_hex(body_bytes // 2).encode()
+def _arrival(tenant: Tenant, shape: Shape, stream_seq: int) -> Arrival:
+    body = b'{"id":"evt","data":"%b"}' % secrets.token_hex(shape.body_bytes // 2).encode()
+    body = body[: shape.body_bytes]
     return Arrival.of(
         Ingested(
             event_id=ids.new().bytes,
@@ -110,7 +128,9 @@ def _arrival(tenant: Tenant, body_bytes: int, stream_seq: int) -> Arrival:
             content_type="application/json; charset=utf-8",
             headers=HEADERS,
             traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-            body=body[:body_bytes],
+            body=secrets.token_bytes(len(body) + SEALING_BYTES) if shape.sealed else body,
+            data_key=tenant.source_id.bytes if shape.sealed else None,
+            fields=[secrets.token_bytes(16) for _ in range(FIELDS)] if shape.indexed else [],
         ),
         stream_seq,
     )
@@ -130,6 +150,10 @@ def rows(arrivals: Sequence[Arrival]) -> list[tuple[object, ...]]:
             arrival.message.traceparent,
             encode_headers(arrival.message.headers),
             arrival.message.body,
+            "accepted",
+            None,
+            None,
+            arrival.data_key,
         )
         for arrival in arrivals
     ]

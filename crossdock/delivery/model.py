@@ -23,6 +23,8 @@ DeadReason = Literal[
     "gone",
     "destination_deleted",
     "event_missing",
+    "payload_shredded",
+    "payload_unreadable",
 ]
 """Class of a dead letter: what would have to change for a replay to succeed."""
 
@@ -129,6 +131,8 @@ class Cargo(msgspec.Struct, frozen=True, gc=False):
     content_type: str
     traceparent: str
     body: bytes
+    data_key: UUID | None = None
+    """The key that sealed the body, which is then opened when it is sent."""
 
 
 class Leased(msgspec.Struct, frozen=True, gc=False):

@@ -24,7 +24,8 @@ from crossdock.delivery.model import (
 )
 from crossdock.delivery.sealing import secret_context
 from crossdock.errors import Conflict, Invalid, NotFound, PreconditionFailed, Refused, Violation
-from crossdock.inbound.events import Events
+from crossdock.inbound.events.service import Events
+from crossdock.inbound.model import DELIVERED
 from crossdock.paging import Slice, Window
 from crossdock.secrets import rules as rotation
 from crossdock.secrets.model import SealedSecret
@@ -352,18 +353,20 @@ class Deliveries:
 
         Raises:
             NotFound: this tenant has no such event.
-            Conflict: no destination wants it.
+            Conflict: no destination wants it, or it is kept back: in quarantine, held or dropped.
         """
         event_id = await self._events.resolve(tenant_id, event_id)
         now = self._clock()
         async with self._database.tenant(tenant_id) as conn:
-            origin = await store.source_and_type(conn, tenant_id, event_id)
+            origin = await store.origin(conn, tenant_id, event_id)
             if origin is None:
                 raise NotFound
+            if origin.status not in DELIVERED:
+                raise Conflict(f"This event is {origin.status}, and was never to be delivered.")
             made = [
                 again.fresh(tenant_id, event_id, destination.id, now)
                 for destination in await store.enabled_destinations(conn, tenant_id)
-                if rules.matches(destination, *origin)
+                if rules.matches(destination, origin.source_id, origin.event_type)
             ]
             if not made:
                 raise Conflict("No enabled destination wants events of that source and type.")

@@ -22,6 +22,7 @@ from crossdock.delivery.model import (
 )
 from crossdock.delivery.tables import attempts, deliveries, destinations, of_event
 from crossdock.errors import Conflict
+from crossdock.inbound.model import EventStatus
 from crossdock.inbound.tables import events, sources
 from crossdock.paging import Window
 from crossdock.secrets.model import SealedSecret
@@ -226,15 +227,21 @@ async def kept_events(
     return set((await conn.execute(query)).scalars())
 
 
-async def source_and_type(
-    conn: AsyncConnection, tenant_id: UUID, event_id: UUID
-) -> tuple[UUID, str] | None:
-    """Return where an event came from, and of which type it is; `None` for one that is gone."""
-    query = select(events.c.source_id, events.c.event_type).where(
+class Origin(msgspec.Struct, frozen=True):
+    """What decides where an event goes, and whether."""
+
+    source_id: UUID
+    event_type: str
+    status: EventStatus
+
+
+async def origin(conn: AsyncConnection, tenant_id: UUID, event_id: UUID) -> Origin | None:
+    """Return where an event came from; `None` for one that is gone."""
+    query = select(events.c.source_id, events.c.event_type, events.c.status).where(
         events.c.tenant_id == tenant_id, events.c.id == event_id
     )
     row = (await conn.execute(query)).one_or_none()
-    return None if row is None else (row.source_id, row.event_type)
+    return None if row is None else Origin(*row)
 
 
 def _columns(destination: Destination) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from uuid import UUID
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from crossdock.db.database import Database
 from crossdock.delivery.client import Client
@@ -26,10 +27,12 @@ from crossdock.delivery.dispatch.lines import Caps, Key, Lines
 from crossdock.delivery.dispatch.queue import HOLD_S, SOONEST_S, Job, Queue
 from crossdock.delivery.dispatch.recorder import Outcome, Recorder
 from crossdock.delivery.dispatch.store import Settled
-from crossdock.delivery.dispatch.targets import Ready, Targets
-from crossdock.delivery.model import RetryPolicy
+from crossdock.delivery.dispatch.targets import Targets
+from crossdock.delivery.model import Cargo, DeadReason, Leased, RetryPolicy
 from crossdock.errors import DatabaseUnavailable
-from crossdock.secrets.seal import Sealer
+from crossdock.secrets.payloads import KeyReader, PayloadShredded, open_payload
+from crossdock.secrets.seal import SealBroken, Sealer
+from crossdock.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -66,12 +69,26 @@ class Dispatcher:
         sealer: Sealer,
         settings: DispatchSettings,
         *,
+        keys: KeyReader,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
+        """Say from where, and with what.
+
+        Args:
+            database: the shard's, opened with the role `dispatch`.
+            client: calls destinations.
+            sealer: opens their secrets.
+            settings: how much, how long, how often.
+            keys: opens payloads that are sealed.
+            clock: unix seconds, for what others read.
+            monotonic: seconds that only grow, for all that waits.
+            chance: a number in [0, 1).
+        """
         self._database = database
         self._settings = settings
+        self._keys = keys
         self._clock = clock  # for what others read: signatures, ages; it may jump
         self._now = monotonic  # for all that waits
         self._chance = chance
@@ -282,8 +299,14 @@ class Dispatcher:
 
     async def _deliver(self, key: Key, job: Job) -> None:
         ready = self._targets.known(key) or (await self._targets.load([key]))[key]
-        if ready is None or job.cargo is None:
-            self._recorder.add(Outcome(_undeliverable(job, ready)))
+        if ready is None:
+            cancelled = Settled(
+                job.leased, "cancelled", job.leased.attempts, reason="destination_deleted"
+            )
+            self._recorder.add(Outcome(cancelled))
+            return
+        if job.cargo is None:
+            self._recorder.add(Outcome(_dead(job.leased, "event_missing")))
             return
         if not ready.target.enabled:
             self._recorder.release(job.leased)
@@ -294,9 +317,31 @@ class Dispatcher:
             # Too late to be sure of recording it under this lease; it will be due again.
             self._recorder.release(job.leased)
             return
-        attempted = await self._attempter.attempt(job.leased, job.cargo, ready)
+        cargo = await self._open(job.leased.tenant_id, job.cargo)
+        if not isinstance(cargo, Cargo):
+            log.error("payload_does_not_open", delivery=job.leased.id, reason=cargo)
+            self._recorder.add(Outcome(_dead(job.leased, cargo)))
+            return
+        attempted = await self._attempter.attempt(job.leased, cargo, ready)
         self._recorder.add(Outcome(attempted.settled, ready.target))
         self._judge(key, attempted)
+
+    async def _open(self, tenant_id: UUID, cargo: Cargo) -> Cargo | DeadReason:
+        """Return what is sent: the payload as it came, or why nobody can have that any more.
+
+        Raises:
+            DatabaseUnavailable: its key can't be read just now.
+        """
+        if cargo.data_key is None:
+            return cargo
+        try:
+            key = await self._keys.get(tenant_id, cargo.data_key)
+            body = open_payload(key, tenant_id, cargo.event_id, cargo.body)
+        except PayloadShredded:
+            return "payload_shredded"
+        except SealBroken:
+            return "payload_unreadable"
+        return replace(cargo, body=body, data_key=None)
 
     def _judge(self, key: Key, attempted: Attempted) -> None:
         """Tell the breaker, and remember when to come back."""
@@ -322,8 +367,7 @@ class Dispatcher:
         return self.room > self._settings.caps.waiting // 4
 
 
-def _undeliverable(job: Job, ready: Ready | None) -> Settled:
-    """Return the end of a delivery that has nowhere to go, or nothing to bring."""
-    if ready is None:
-        return Settled(job.leased, "cancelled", job.leased.attempts, reason="destination_deleted")
-    return Settled(job.leased, "dead", job.leased.attempts, reason="event_missing")
+def _dead(leased: Leased, reason: DeadReason) -> Settled:
+    """Return the end of a delivery that has nothing to bring."""
+    metrics.DEAD_LETTERS.labels(reason).inc()
+    return Settled(leased, "dead", leased.attempts, reason=reason)

@@ -102,13 +102,13 @@ WITH wanted AS (
     RETURNING d.tenant_id, d.id, d.event_id, d.destination_id, d.attempts
 )
 SELECT t.tenant_id, t.destination_id, NULL::float8, t.id, t.event_id, t.attempts,
-    e.content_type, e.traceparent, e.body
+    e.content_type, e.traceparent, e.body, e.data_key
 FROM taken AS t
 LEFT JOIN crossdock.events AS e ON e.tenant_id = t.tenant_id AND e.id = t.event_id
 UNION ALL
 SELECT wanted.tenant_id, wanted.destination_id,
     extract(epoch FROM least(later.due_at, now() + interval '1 day') - now())::float8,
-    NULL, NULL, NULL, NULL, NULL, NULL
+    NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM wanted
 CROSS JOIN LATERAL (
     SELECT d.due_at FROM crossdock.deliveries AS d
@@ -148,7 +148,7 @@ async def claim(
             lease=lease,
             lease_ends=lease_ends,
         )
-        cargo = None if row[8] is None else Cargo(row[4], row[6], row[7], row[8])
+        cargo = None if row[8] is None else Cargo(row[4], row[6], row[7], row[8], row[9])
         found.leased.append((leased, cargo))
     return found
 

@@ -4,7 +4,8 @@ One transaction a batch, as the role `crossdock_ingest`, bound by policy to the 
 
 1. which of the tenants are here, and where their events go (`store.routes`);
 2. claim the dedupe keys (`store.claim`): what is not claimed was here before (`store.owners`);
-3. insert the new events and their deliveries, leased to the process that persists them;
+3. insert the new events, what they are found by, and their deliveries, leased to the process that
+   persists them; what is held or quarantined has none yet (`crossdock.inbound.release`);
 4. write down under which other ids duplicates were answered (`store.add_aliases`).
 
 A message that comes again after a crash finds its own id in the ledger: it is `Redelivered`, has

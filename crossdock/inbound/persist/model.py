@@ -7,12 +7,21 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from crossdock.db.uuids import uuid_of
 from crossdock.delivery.model import Cargo, Leased
 from proto.ingest import Ingested
 
 HASH_BYTES: Final = 16
+
+MOST_FIELDS: Final = 8
+"""Values of one payload that can be indexed; as many pointers as a source may have."""
+
+_FLOWING: Final = frozenset({"", "warned"})
+"""Statuses of messages whose events are delivered and announced at once."""
+
+_STATUSES: Final = _FLOWING | {"quarantined", "held"}
 
 _TIME_BYTES: Final = 6
 """Of a UUIDv7: its milliseconds."""
@@ -33,14 +42,20 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     key: bytes
     """Equal for duplicates, and the order in which every worker takes its locks: tenant, source,
     and the dedupe hash, or the event's own id where its source does without."""
+    data_key: UUID | None = None
+    """The key that sealed its body."""
 
     @classmethod
     def of(cls, message: Ingested, stream_seq: int) -> "Arrival":
         """Return the arrival of a message.
 
         Raises:
-            ValueError: one of its ids is none.
+            ValueError: one of its ids is none, or its status is none that this release knows.
         """
+        if message.status not in _STATUSES:
+            raise ValueError(f"a status of {message.status[:32]!r}")
+        if message.fields:
+            _check_fields(message.fields)
         event_id = uuid_of(message.event_id)
         if message.event_id[_TIME_BYTES] >> 4 != _VERSION or message.event_id >= _TIMELESS:
             raise ValueError("an event id that tells no time")
@@ -58,6 +73,7 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
             event_id,
             uuid_of(message.source_id),
             message.tenant_id + message.source_id + last,
+            None if message.data_key is None else uuid_of(message.data_key),
         )
 
     @property
@@ -65,9 +81,36 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
         """Whether the ledger decides if it is new."""
         return self.message.dedupe is not None
 
+    @property
+    def flows(self) -> bool:
+        """Whether it is delivered and announced at once: neither held nor quarantined."""
+        return self.message.status in _FLOWING
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it waits for its source to be resumed."""
+        return self.message.status == "held"
+
+    def let_go(self) -> "Arrival":
+        """Return it as if its source had never held it."""
+        status = "warned" if self.message.violation else ""
+        return replace(self, message=replace(self.message, status=status))
+
+
+def _check_fields(fields: list[bytes]) -> None:
+    """Refuse what is no set of hashes.
+
+    Raises:
+        ValueError: there are too many, or one is of another size.
+    """
+    if len(fields) > MOST_FIELDS:
+        raise ValueError(f"{len(fields)} indexed values")
+    if any(len(field) != HASH_BYTES for field in fields):
+        raise ValueError("an indexed value that is no hash")
+
 
 class Stored(msgspec.Struct, frozen=True, gc=False):
-    """It is a new event, and its deliveries are under way."""
+    """It is a new event, and its deliveries are under way unless it is held or quarantined."""
 
     event_id: UUID
 
@@ -103,6 +146,8 @@ class Persisted(msgspec.Struct, frozen=True):
     """Deliveries that this process may attempt at once, each with what it carries."""
     waiting: int
     """Deliveries that nobody may attempt yet: of suspended tenants, and disabled destinations."""
+    announced: list[Arrival]
+    """What is to be announced, in no order: what is new and flows, and what came again."""
 
 
 class Route(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, TypeVar
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -14,6 +15,7 @@ from crossdock.db import Database
 from crossdock.db.failures import is_about_data, sqlstate_of
 from crossdock.delivery.model import Cargo, Leased
 from crossdock.errors import DatabaseUnavailable
+from crossdock.inbound.model import DELIVERED
 from crossdock.inbound.persist import rules, store
 from crossdock.inbound.persist.model import (
     Arrival,
@@ -32,6 +34,7 @@ from proto import ingest
 log = structlog.get_logger(__name__)
 
 UNKNOWN_TENANT: Final = "the tenant is not on this shard"
+BODY_GONE: Final = "its body is gone from the object store, and it was not stored before"
 
 CAREFUL_S: Final = 60.0
 """For how long after a duplicate the next one is expected.
@@ -101,7 +104,7 @@ class Persister:
                 return await self.persist(batch)
             if len(batch) == 1:
                 log.warning("poison_refused", sqlstate=sqlstate_of(error), reason=str(error))
-                return Persisted([Poison(f"refused by the database: {error}")], [], 0)
+                return Persisted([Poison(f"refused by the database: {error}")], [], 0, [])
         half = len(batch) // 2
         first = await self.persist(batch[:half])
         second = await self.persist(batch[half:])
@@ -109,7 +112,23 @@ class Persister:
             first.outcomes + second.outcomes,
             first.leased + second.leased,
             first.waiting + second.waiting,
+            first.announced + second.announced,
         )
+
+    async def recall(self, batch: Sequence[Arrival]) -> list[Outcome]:
+        """Say what became of messages whose bodies are gone: they were stored before, or never.
+
+        An object is deleted after its message was acknowledged. Where that word got lost, the
+        message comes again without it.
+
+        Raises:
+            DatabaseUnavailable: the database is away.
+        """
+        names = [(arrival.tenant_id, arrival.event_id) for arrival in batch]
+        async with self._database.batch("ingest", {tenant for tenant, _ in names}) as conn:
+            stored = await store.stored(conn, names)
+            aliased = await store.aliased(conn, names)
+        return [_recalled(name, stored, aliased) for name in names]
 
     async def _together(self, batch: Sequence[Arrival], *, careful: bool) -> Persisted:
         """Store a batch in one transaction."""
@@ -120,23 +139,27 @@ class Persister:
         async with self._database.batch("ingest", tenants) as conn:
             routes = await self._routes.of(conn, tenants)
             here = [at for at in ordered.firsts if batch[at].tenant_id in routes]
+            if any(batch[at].is_held for at in here):
+                batch = await _let_go(conn, batch)
             known = await _add_guarded(conn, batch, here, keyed_too=careful)
             fresh = [batch[at] for at in here if at not in known]
-            planned = rules.plan(fresh, routes, self._random)
+            flowing = [arrival for arrival in fresh if arrival.flows]
+            planned = rules.plan(flowing, routes, self._random)
             claims = [] if careful else [arrival for arrival in fresh if arrival.is_keyed]
             _, leased = await _meanwhile(
                 store.add_new(conn, claims, planned, lease),
                 lambda: [_leased(one, lease) for one in planned if one.is_open],
             )
+            await store.add_fields(conn, fresh)
             outcomes: dict[int, Outcome] = {at: Poison(UNKNOWN_TENANT) for at in ordered.firsts}
             outcomes |= {at: Stored(batch[at].event_id) for at in here}
             outcomes |= known
             for at, first in ordered.echoes.items():
                 outcomes[at] = rules.echo(batch[at], batch[first], outcomes[first])
             await _add_aliases(conn, batch, outcomes)
-        return Persisted(
-            [outcomes[at] for at in range(len(batch))], leased, len(planned) - len(leased)
-        )
+            announced = await _announced(conn, batch, outcomes)
+        results = [outcomes[at] for at in range(len(batch))]
+        return Persisted(results, leased, len(planned) - len(leased), announced)
 
 
 async def _add_guarded(
@@ -193,6 +216,57 @@ async def _add_aliases(
         await store.add_aliases(conn, aliases)
 
 
+async def _let_go(conn: Any, batch: Sequence[Arrival]) -> list[Arrival]:
+    """Return a batch in which only that is held whose source is paused still.
+
+    A gateway that had not heard of the resumption held it, or it waited in INGEST for long.
+    Whoever releases what a source held waits for transactions that may have read this too early.
+    """
+    held = {(one.tenant_id, one.source_id) for one in batch if one.is_held}
+    paused = await store.paused(conn, held)
+    return [
+        one.let_go() if one.is_held and (one.tenant_id, one.source_id) not in paused else one
+        for one in batch
+    ]
+
+
+async def _announced(
+    conn: Any, batch: Sequence[Arrival], outcomes: Mapping[int, Outcome]
+) -> list[Arrival]:
+    """Return what internal consumers are to be told of now.
+
+    What was held when it came first, and comes again, may have been let go in between, and its
+    worker have died before it said so.
+    """
+    told = [
+        batch[at] for at, outcome in outcomes.items() if isinstance(outcome, Stored | Redelivered)
+    ]
+    flowing = [one for one in told if one.flows]
+    again = [
+        batch[at]
+        for at, outcome in outcomes.items()
+        if isinstance(outcome, Redelivered) and batch[at].is_held
+    ]
+    if again:
+        names = {(one.tenant_id, one.event_id): one for one in again}
+        stored = await store.stored(conn, names)
+        flowing += [names[name].let_go() for name, now in stored.items() if now in DELIVERED]
+    return flowing
+
+
+def _recalled(
+    name: tuple[UUID, UUID],
+    stored: Mapping[tuple[UUID, UUID], str],
+    aliased: Mapping[tuple[UUID, UUID], UUID],
+) -> Outcome:
+    """Return what became of a message whose body is gone."""
+    if name in stored:
+        return Redelivered(name[1])
+    if name in aliased:
+        return Duplicate(name[1], aliased[name])
+    return Poison(BODY_GONE)
+
+
 def _leased(planned: Planned, lease: Lease) -> tuple[Leased, Cargo]:
     """Return a delivery that may be attempted at once, and what it carries."""
     arrival, message = planned.arrival, planned.arrival.message
@@ -205,7 +279,14 @@ def _leased(planned: Planned, lease: Lease) -> tuple[Leased, Cargo]:
         lease.id,
         lease.ends,
     )
-    return leased, Cargo(arrival.event_id, message.content_type, message.traceparent, message.body)
+    cargo = Cargo(
+        arrival.event_id,
+        message.content_type,
+        message.traceparent,
+        message.body,
+        arrival.data_key,
+    )
+    return leased, cargo
 
 
 async def _meanwhile(

@@ -3,7 +3,7 @@
 Each that inserts may wait for a transaction that is about to insert the same key, and so everybody
 comes with rows in the same order.
 
-Rows travel as one array of composite values (`crossdock.new_event[]`): asyncpg looks at every
+Rows travel as one array of composite values (`crossdock.new_event_2[]`): asyncpg looks at every
 element of an array to see whether it is an array itself, and a row is one element.
 """
 
@@ -44,7 +44,7 @@ async def routes(
 
 _ROW: Final = """
 tenant_id, id, source_id, stream_seq, event_type, provider_id, content_type, traceparent, headers,
-body
+body, status, violation, schema_version, data_key
 """
 
 _ADD_DELIVERIES: Final = """
@@ -56,9 +56,14 @@ SELECT tenant_id, id, event_id, destination_id, false,
 FROM unnest($1::crossdock.new_delivery[])
 """
 
+_ADD_FIELDS: Final = """
+INSERT INTO crossdock.event_fields (tenant_id, id, key)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bytea[])
+"""
+
 _ADD_NEW: Final = f"""
 WITH given AS (
-    SELECT * FROM unnest($4::crossdock.new_event[])
+    SELECT * FROM unnest($4::crossdock.new_event_2[])
 ), stored AS (
     INSERT INTO crossdock.events ({_ROW}) SELECT {_ROW} FROM given
 ), planned AS (
@@ -97,7 +102,7 @@ def is_taken(error: Exception) -> bool:
 
 _ADD_KEYED: Final = f"""
 WITH given AS (
-    SELECT * FROM unnest($1::crossdock.new_event[])
+    SELECT * FROM unnest($1::crossdock.new_event_2[])
 ), claimed AS (
     INSERT INTO crossdock.event_keys (tenant_id, source_id, dedupe_hash, event_id)
     SELECT tenant_id, source_id, dedupe_hash, id FROM given
@@ -137,7 +142,7 @@ async def owners(conn: asyncpg.Connection, keys: Collection[Key]) -> dict[Key, U
 
 _ADD_UNKEYED: Final = f"""
 INSERT INTO crossdock.events ({_ROW})
-SELECT {_ROW} FROM unnest($1::crossdock.new_event[])
+SELECT {_ROW} FROM unnest($1::crossdock.new_event_2[])
 ON CONFLICT DO NOTHING
 RETURNING id
 """
@@ -163,7 +168,77 @@ def _event(arrival: Arrival) -> tuple[object, ...]:
         encode_headers(message.headers),
         message.body,
         message.dedupe,
+        message.status or "accepted",
+        message.violation or None,
+        message.schema_version or None,
+        arrival.data_key,
     )
+
+
+async def add_fields(conn: asyncpg.Connection, arrivals: Sequence[Arrival]) -> None:
+    """Insert what new events are to be found by."""
+    rows = [
+        (arrival.tenant_id, arrival.event_id, field)
+        for arrival in arrivals
+        for field in set(arrival.message.fields)
+    ]
+    if rows:
+        await conn.execute(_ADD_FIELDS, *map(list, zip(*rows, strict=True)))
+
+
+_PAUSED: Final = """
+SELECT s.tenant_id, s.id
+FROM unnest($1::uuid[], $2::uuid[]) AS wanted (tenant_id, id)
+JOIN crossdock.sources AS s USING (tenant_id, id)
+WHERE s.state = 'paused'
+"""
+
+
+async def paused(
+    conn: asyncpg.Connection, sources: Collection[tuple[UUID, UUID]]
+) -> set[tuple[UUID, UUID]]:
+    """Return those of these sources, by tenant and id, that are paused now.
+
+    The transaction takes its number first, so that whoever changes a source, and waits for all
+    numbers that were given until then, has waited for those who read how it was before.
+    """
+    await conn.execute("SELECT pg_current_xact_id()")
+    rows = await conn.fetch(_PAUSED, *_columns(sources))
+    return {(row[0], row[1]) for row in rows}
+
+
+_STORED: Final = """
+SELECT e.tenant_id, e.id, e.status
+FROM unnest($1::uuid[], $2::uuid[]) AS wanted (tenant_id, id)
+JOIN crossdock.events AS e USING (tenant_id, id)
+"""
+
+
+async def stored(
+    conn: asyncpg.Connection, events: Collection[tuple[UUID, UUID]]
+) -> dict[tuple[UUID, UUID], str]:
+    """Return the statuses of those of these events, by tenant and id, that are there."""
+    rows = await conn.fetch(_STORED, *_columns(events))
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
+_ALIASED: Final = """
+SELECT a.tenant_id, a.alias_id, a.event_id
+FROM unnest($1::uuid[], $2::uuid[]) AS wanted (tenant_id, alias_id)
+JOIN crossdock.event_aliases AS a USING (tenant_id, alias_id)
+"""
+
+
+async def aliased(
+    conn: asyncpg.Connection, events: Collection[tuple[UUID, UUID]]
+) -> dict[tuple[UUID, UUID], UUID]:
+    """Return, by tenant and id, whose duplicates those of these events are that are known so."""
+    rows = await conn.fetch(_ALIASED, *_columns(events))
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
+def _columns(pairs: Collection[tuple[UUID, UUID]]) -> tuple[list[UUID], list[UUID]]:
+    return [first for first, _ in pairs], [second for _, second in pairs]
 
 
 _ADD_ALIASES: Final = """

@@ -10,7 +10,7 @@ from crossdock import ids
 from crossdock.db import Database, Databases
 from crossdock.db.partitions import PARENTS, Partition, ensure_ahead, id_range, listed
 from crossdock.errors import DatabaseUnavailable
-from crossdock.inbound.events import Events
+from crossdock.inbound.events.service import Events
 from crossdock.inbound.persist import Persister
 from tests.beds.world import Destination, World, fresh, id_at, tenant
 

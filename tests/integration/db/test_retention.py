@@ -13,7 +13,7 @@ from crossdock.db.engine import connecting
 from crossdock.db.partitions import PARENTS, Partition, ensure_ahead, listed
 from crossdock.db.retention import DropReport, drop_before
 from crossdock.errors import NotFound
-from crossdock.inbound.events import Events
+from crossdock.inbound.events.service import Events
 from crossdock.inbound.persist import Arrival, Duplicate, Persister, Stored
 from tests.beds.world import Destination, Tenant, World, fresh, id_at, tenant
 

@@ -10,7 +10,7 @@ import pytest
 from crossdock import ids
 from crossdock.db import Database, Databases
 from crossdock.errors import NotFound
-from crossdock.inbound.events import Events
+from crossdock.inbound.events.service import Events
 from crossdock.inbound.persist import (
     Arrival,
     Duplicate,

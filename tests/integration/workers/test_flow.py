@@ -10,7 +10,7 @@ from crossdock import ids
 from crossdock.config import Settings
 from crossdock.delivery.model import ReplayFilter
 from crossdock.delivery.replays.service import Replays
-from crossdock.inbound.events import Events
+from crossdock.inbound.events.service import Events
 from proto import subjects
 from proto.ingest import IngestedV1, encoder
 from tests.beds.delivery import DeliveryBed, Receiver, until

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from crossdock.bus.consumer import Consumer
 from crossdock.bus.publisher import Publisher
 from crossdock.config import Settings
+from crossdock.inbound.bodies import Bodies
 from crossdock.inbound.persist import Arrival, Persisted, Persister
 from crossdock.tenancy.quotas import Meter
 from proto import subjects
 from tests.beds.delivery import DeliveryBed, Receiver, until
 from tests.beds.worker import Ingest
+from workers.announce import Announcer
+from workers.claims import Claims
 from workers.webhooks import Webhooks
 
 
@@ -36,7 +39,16 @@ async def test_one_message_that_breaks_the_code_leaves_the_others_alone(
     async with bed.dispatching() as dispatcher:
         fragile = Fragile(bed.database, lease_s=30)
         meter = Meter(bed.database, retention_days=30)
-        flow = Webhooks(consumer, fragile, dispatcher, publisher, meter, batch_size=100)
+        flow = Webhooks(
+            consumer,
+            fragile,
+            dispatcher,
+            publisher,
+            meter,
+            batch_size=100,
+            claims=Claims(Bodies(ingest.bus)),
+            announcer=Announcer(publisher),
+        )
         running = asyncio.create_task(flow.run())
         await until(lambda: len(receiver.calls) == 40)
 

@@ -1,0 +1,1 @@
+"""What dropping a partition costs: those who wait for its lock, while ingest goes on."""
