@@ -1,0 +1,1 @@
+"""Lists of events at ten million of them, and ingest while a thousand listen."""

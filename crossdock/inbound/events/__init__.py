@@ -1,0 +1,1 @@
+"""Events: what came in, found, shown and judged."""
