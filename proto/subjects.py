@@ -46,6 +46,11 @@ def persist_consumer(shard: int) -> str:
     return f"persist-{shard}"
 
 
+def oldest_of(reader: str) -> str:
+    """Return the durable consumer that shows a reader of EVENTS the oldest event still kept."""
+    return f"{reader}-oldest"
+
+
 def limits(node: str) -> str:
     """Return the subject on which one node tells what it counted; `node` is hexadecimal."""
     return f"crossdock.limits.{node}"

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from typing import Final, get_args
 
@@ -58,6 +58,33 @@ def broker(facts: BrokerFacts) -> Iterator[Finding]:
     for stream in facts.streams:
         yield from _stream(stream)
     yield _sync(facts)
+
+
+def consumers(facts: BrokerFacts, users: Collection[str] | None) -> Finding:
+    """Judge the internal consumers; `users` are those who may sign in, where that is known."""
+    check = "internal consumers"
+    names = {reader.name for reader in facts.readers}
+    lost = sorted(set(users or ()) - names)
+    if lost:
+        return Finding(
+            check,
+            "wrong",
+            f"no durable consumer on EVENTS for: {', '.join(lost)}",
+            "Take each away by `crossdock nats user remove`, and add it again.",
+        )
+    strangers = sorted(names - set(users)) if users is not None else []
+    if strangers:
+        return Finding(
+            check,
+            "warning",
+            f"nobody may sign in as: {', '.join(strangers)}",
+            "Take each away by `crossdock nats user remove`.",
+        )
+    if not facts.readers:
+        return Finding(check, "ok", "none")
+    last = max(facts.readers, key=lambda one: one.waiting)
+    found = f"{len(names)}, the last of them {last.waiting} events behind ({last.name})"
+    return Finding(check, "ok", found)
 
 
 def keys(settings: KeySettings) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from crossdock.db import Databases, partitions
 from crossdock.db.migrate import newest_revision
 from crossdock.doctor import rules, store
 from crossdock.doctor.model import DatabaseFacts, Finding
+from crossdock.embedded import EmbeddedNats
 from crossdock.errors import BrokerUnavailable, ConfigurationError, DatabaseUnavailable
 from crossdock.shards.service import Shards
 from crossdock.supervisor.readiness import gateway_url, is_ready, worker_url
@@ -53,6 +54,9 @@ async def examine(
         findings.append(broker)
     else:
         findings += rules.broker(broker)
+        users = None if data is None else EmbeddedNats(data).users.all()
+        names = None if users is None else {one.name for one in users}
+        findings.append(rules.consumers(broker, names))
     findings += rules.keys(settings.keys)
     if data is not None:
         urls = {"gateway": gateway_url(settings), "worker": worker_url(settings)}

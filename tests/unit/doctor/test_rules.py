@@ -8,6 +8,7 @@ import pytest
 
 from crossdock.bus.facts import BrokerFacts, StreamFacts
 from crossdock.config import DatabaseRole, KeySettings
+from crossdock.consumers.model import Reader
 from crossdock.doctor import rules
 from crossdock.doctor.model import DatabaseFacts, Finding, RoleFacts, TableFacts
 from crossdock.supervisor.folder import DataFolder
@@ -155,3 +156,31 @@ def test_a_program_that_is_not_ready_is_sent_to_its_components() -> None:
     assert rules.program("gateway", "http://h:1/health/ready", ready=True).verdict == "ok"
     finding = rules.program("gateway", "http://h:1/health/ready", ready=False)
     assert (finding.verdict, finding.mend.split()[1]) == ("wrong", "http://h:1/health/components")
+
+
+READERS = tuple(
+    Reader(name=name, subjects=("events.>",), waiting=waiting, unacknowledged=0)
+    for name, waiting in (("billing", 3), ("search", 7))
+)
+
+
+@pytest.mark.parametrize(
+    ("users", "verdict", "words"),
+    [
+        (None, "ok", "2, the last of them 7 events behind (search)"),
+        ({"billing", "search"}, "ok", "7 events behind"),
+        ({"billing", "search", "audit"}, "wrong", "no durable consumer on EVENTS for: audit"),
+        ({"billing"}, "warning", "nobody may sign in as: search"),
+    ],
+    ids=["unknown", "all", "one without a consumer", "one without a user"],
+)
+def test_internal_consumers_have_a_user_and_a_durable_consumer_each(
+    users: set[str] | None, verdict: str, words: str
+) -> None:
+    finding = rules.consumers(msgspec.structs.replace(BROKER, readers=READERS), users)
+    assert (finding.verdict, bool(finding.mend)) == (verdict, verdict != "ok")
+    assert words in finding.found
+
+
+def test_an_installation_without_internal_consumers_is_well() -> None:
+    assert rules.consumers(BROKER, set()) == Finding("internal consumers", "ok", "none")

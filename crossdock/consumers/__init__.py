@@ -1,0 +1,1 @@
+"""Internal consumers: who may read EVENTS, and how much of it."""
