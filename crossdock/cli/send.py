@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from crossdock import native
 from crossdock.errors import ConfigurationError
+from crossdock.presets import CATALOGUE
+from crossdock.samples.composing import Webhook
 from crossdock.samples.sender import (
     ACCEPTED,
     CORRUPTIONS,
@@ -22,7 +23,6 @@ from crossdock.samples.sender import (
     Answer,
     Composer,
     Flow,
-    Webhook,
     new_serial,
 )
 
@@ -31,7 +31,12 @@ SECRET_VARIABLE = "CROSSDOCK_SOURCE_SECRET"  # noqa: S105 - the variable's name,
 
 def send(
     source: Annotated[str, typer.Option(help="The source's ingest URL.")],
-    scheme: Annotated[str, typer.Option(help=f"One of: {', '.join(native.SCHEMES)}.")] = "standard",
+    scheme: Annotated[
+        str, typer.Option("--scheme", "--preset", help=f"One of: {', '.join(CATALOGUE)}.")
+    ] = "standard",
+    sample: Annotated[
+        str | None, typer.Option(help="A sample of the preset's by its name; the first if none.")
+    ] = None,
     secret: Annotated[
         str, typer.Option(help="The source's secret.", envvar=SECRET_VARIABLE, show_envvar=True)
     ] = "",
@@ -49,7 +54,8 @@ def send(
 
     Exits with 1 when any answer was not what it should be: 202, or a refusal for a spoilt one.
     """
-    webhooks = _compose(scheme, source, secret, count, corrupt)
+    composer = _composer(scheme, source, secret, sample)
+    webhooks = _compose(composer, scheme, count, corrupt)
     answers = asyncio.run(_run(webhooks, count, connections, rate, quiet=as_json))
     _report(answers, as_json=as_json)
     expected = range(400, 500) if corrupt else range(ACCEPTED, ACCEPTED + 1)
@@ -57,20 +63,21 @@ def send(
         raise typer.Exit(1)
 
 
-def _compose(
-    scheme: str, url: str, secret: str, count: int, corrupt: str | None
-) -> Iterator[Webhook]:
-    if scheme not in native.SCHEMES:
-        raise ConfigurationError(f"No scheme {scheme!r}; there are: {', '.join(native.SCHEMES)}.")
+def _composer(scheme: str, url: str, secret: str, sample: str | None) -> Composer:
+    if scheme not in CATALOGUE:
+        raise ConfigurationError(f"No scheme {scheme!r}; there are: {', '.join(CATALOGUE)}.")
     if not url.startswith(("http://", "https://")):
         raise ConfigurationError("--source takes the source's ingest URL, http://…/in/….")
-    if not secret and scheme != "none":
+    if not secret and CATALOGUE[scheme].scheme != UNSIGNED:
         raise ConfigurationError(f"Give the source's secret by --secret or {SECRET_VARIABLE}.")
+    return Composer(scheme, url, secret, sample=sample)
+
+
+def _compose(composer: Composer, scheme: str, count: int, corrupt: str | None) -> Iterator[Webhook]:
     how = next((known for known in CORRUPTIONS if known == corrupt), None)
     if corrupt and how is None:
         raise ConfigurationError(f"--corrupt takes one of: {', '.join(CORRUPTIONS)}.")
-    composer = Composer(scheme, url, secret)
-    if scheme == UNSIGNED and how is not None:
+    if how is not None and CATALOGUE[scheme].scheme == UNSIGNED:
         raise ConfigurationError(f"The scheme {UNSIGNED} signs nothing, so nothing can be spoilt.")
     return (composer.compose(new_serial(), corrupt=how) for _ in range(count))
 

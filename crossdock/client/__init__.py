@@ -11,6 +11,7 @@
 
 from crossdock.client.client import AsyncClient, Client
 from crossdock.client.errors import ClientError, ConnectionFailed, ProblemError, UnexpectedAnswer
+from crossdock.client.live import LiveEvent
 from crossdock.client.pages import AsyncListing, Listing, Page
 from crossdock.client.retries import Retry
 
@@ -21,6 +22,7 @@ __all__ = [
     "ClientError",
     "ConnectionFailed",
     "Listing",
+    "LiveEvent",
     "Page",
     "ProblemError",
     "Retry",

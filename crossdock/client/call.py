@@ -2,9 +2,9 @@
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeGuard, TypeVar, cast
 from urllib.parse import quote
 
 import httpx
@@ -26,7 +26,9 @@ _SAFE: Final = frozenset({"GET", "HEAD"})
 _IDEMPOTENT: Final = _SAFE | {"PUT", "DELETE"}
 _REFUSED: Final = 400
 
-Query = Mapping[str, str | int | datetime | None]
+Word = str | int | datetime
+Query = Mapping[str, Word | Sequence[Word] | None]
+"""Of several values, each is a parameter of its own."""
 
 
 class Call(msgspec.Struct, Generic[T], frozen=True):
@@ -86,9 +88,12 @@ class Course(Generic[T]):
         if call.body is not None:
             headers["Content-Type"] = call.media_type
             content = msgspec.json.encode(call.body)
-        query = {name: _text(value) for name, value in call.query.items() if value is not None}
         return http.build_request(
-            call.method, call.path, params=query or None, headers=headers, content=content
+            call.method,
+            call.path,
+            params=texts(call.query) or None,
+            headers=headers,
+            content=content,
         )
 
     def lost(self, error: httpx.RequestError) -> float:
@@ -177,5 +182,18 @@ def _key(given: str | None) -> str:
     return given
 
 
-def _text(value: str | int | datetime) -> str:
+def texts(query: Query) -> dict[str, str | list[str]]:
+    """Return the parameters of a query that were given, as text."""
+    return {
+        name: [_text(one) for one in value] if _is_several(value) else _text(value)
+        for name, value in query.items()
+        if value is not None
+    }
+
+
+def _is_several(value: Word | Sequence[Word]) -> TypeGuard[Sequence[Word]]:
+    return not isinstance(value, str | int | datetime)
+
+
+def _text(value: Any) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -1,13 +1,16 @@
 """The client: an address, a token, and the resources behind them."""
 
 import platform
+from collections.abc import AsyncIterator, Iterator
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final, Self
 
 import httpx
 
 import crossdock
+from crossdock.client import live
 from crossdock.client.async_resources import AsyncResources
+from crossdock.client.live import LiveEvent
 from crossdock.client.resources import Resources
 from crossdock.client.retries import Retry
 from crossdock.client.senders import AsyncSender, Sender
@@ -52,12 +55,37 @@ class Client(Resources):
             cookies=_no_cookies(),
             transport=transport,
         )
-        self._http, self._retry = http, retry or Retry()
+        self._http, self._token, self._retry = http, token, retry or Retry()
         super().__init__(Sender(http, token, self._retry))
 
     def with_token(self, token: str | None) -> Resources:
         """Return the same calls for somebody else; they end with this client's connections."""
         return Resources(Sender(self._http, token, self._retry))
+
+    def live(
+        self,
+        *,
+        source_id: str | None = None,
+        event_type: str | None = None,
+        after: str | None = None,
+        payload: bool = False,
+    ) -> Iterator[LiveEvent]:
+        """Yield events as they are stored, for ever; a stream that breaks is gone on with.
+
+        Needs `events:read`.
+
+        Args:
+            source_id: only events of this source.
+            event_type: only of this type; `*` in it stands for any text.
+            after: begin behind this event, `evt_…`, instead of with what comes now.
+            payload: have the payload in each event as well.
+
+        Raises:
+            ProblemError: the API refuses.
+            ConnectionFailed: there is no connection, after as many tries as are allowed.
+        """
+        wanted = live.wanted(source_id, event_type, payload=payload)
+        return live.listen(self._http, self._token, self._retry, wanted, after)
 
     def close(self) -> None:
         """Close the connections."""
@@ -102,12 +130,37 @@ class AsyncClient(AsyncResources):
             cookies=_no_cookies(),
             transport=transport,
         )
-        self._http, self._retry = http, retry or Retry()
+        self._http, self._token, self._retry = http, token, retry or Retry()
         super().__init__(AsyncSender(http, token, self._retry))
 
     def with_token(self, token: str | None) -> AsyncResources:
         """Return the same calls for somebody else; they end with this client's connections."""
         return AsyncResources(AsyncSender(self._http, token, self._retry))
+
+    def live(
+        self,
+        *,
+        source_id: str | None = None,
+        event_type: str | None = None,
+        after: str | None = None,
+        payload: bool = False,
+    ) -> AsyncIterator[LiveEvent]:
+        """Yield events as they are stored, for ever; a stream that breaks is gone on with.
+
+        Needs `events:read`.
+
+        Args:
+            source_id: only events of this source.
+            event_type: only of this type; `*` in it stands for any text.
+            after: begin behind this event, `evt_…`, instead of with what comes now.
+            payload: have the payload in each event as well.
+
+        Raises:
+            ProblemError: the API refuses.
+            ConnectionFailed: there is no connection, after as many tries as are allowed.
+        """
+        wanted = live.wanted(source_id, event_type, payload=payload)
+        return live.alisten(self._http, self._token, self._retry, wanted, after)
 
     async def aclose(self) -> None:
         """Close the connections."""

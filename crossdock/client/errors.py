@@ -17,11 +17,14 @@
         ├── TimedOut                  408
         ├── Conflict                  409
         │   ├── InProgress
-        │   └── OutcomeUnknown
+        │   ├── OutcomeUnknown
+        │   └── SchemaIncompatible
         ├── PreconditionFailed        412
         ├── TooLarge                  413
         ├── UnsupportedMediaType      415
         ├── Invalid                   422
+        ├── SchemaViolated            422
+        ├── RecipeMismatch            422
         ├── IdempotencyKeyReused      422
         ├── TooManyRequests           429
         └── ServerError               5xx
@@ -179,6 +182,12 @@ class OutcomeUnknown(Conflict):
     problem_type = "outcome-unknown"
 
 
+class SchemaIncompatible(Conflict):
+    """The new schema refuses what the one before it allowed; `errors` says where."""
+
+    problem_type = "schema-incompatible"
+
+
 class PreconditionFailed(ProblemError):
     """It was changed since its `etag` was read."""
 
@@ -201,6 +210,18 @@ class Invalid(ProblemError):
     """The request breaks rules; `errors` says which and where."""
 
     problem_type, of_status = "invalid", 422
+
+
+class SchemaViolated(ProblemError):
+    """The payload breaks its event type's schema; `errors` says where."""
+
+    problem_type = "schema-violated"
+
+
+class RecipeMismatch(ProblemError):
+    """The example is not signed as the recipe says; `errors` has hints."""
+
+    problem_type = "recipe-mismatch"
 
 
 class IdempotencyKeyReused(ProblemError):

@@ -12,6 +12,7 @@ Schema = Mapping[str, Any]
 ROOTS: Final = ("/v1/", "/health/", "/.well-known/")
 """What a program calls; the other paths are for senders of webhooks and for browsers."""
 
+LIVE: Final = "text/event-stream"
 IF_MATCH: Final = "If-Match"
 KEY: Final = "Idempotency-Key"
 
@@ -62,7 +63,7 @@ class Document:
         """Components of things that are answered with an `ETag`."""
         for path, item in sorted(self._tree["paths"].items()):
             for method in _METHODS:
-                if method in item and path.startswith(ROOTS):
+                if method in item and path.startswith(ROOTS) and not _is_live(item[method]):
                     self._add(path, method, item[method])
         self.resources = dict(sorted(self.resources.items()))
 
@@ -155,6 +156,11 @@ def referred(schema: Schema) -> str:
     for one in schema.get("oneOf", schema.get("anyOf", ())):
         return referred(one)
     raise ValueError(f"A body without a name: {schema}")
+
+
+def _is_live(found: Schema) -> bool:
+    """Tell whether an operation answers with a stream: `crossdock.client.live` is by hand."""
+    return any(LIVE in answer.get("content", ()) for answer in found["responses"].values())
 
 
 def _arguments(parameters: list[Schema], place: str) -> tuple[Argument, ...]:

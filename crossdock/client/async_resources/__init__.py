@@ -8,12 +8,16 @@ from crossdock.client.async_resources.auth import AsyncAuthResource
 from crossdock.client.async_resources.dead_letters import AsyncDeadLettersResource
 from crossdock.client.async_resources.deliveries import AsyncDeliveriesResource
 from crossdock.client.async_resources.destinations import AsyncDestinationsResource
+from crossdock.client.async_resources.event_types import AsyncEventTypesResource
 from crossdock.client.async_resources.events import AsyncEventsResource
 from crossdock.client.async_resources.health import AsyncHealthResource
 from crossdock.client.async_resources.invitations import AsyncInvitationsResource
 from crossdock.client.async_resources.replays import AsyncReplaysResource
+from crossdock.client.async_resources.retention import AsyncRetentionResource
 from crossdock.client.async_resources.roles import AsyncRolesResource
 from crossdock.client.async_resources.signup import AsyncSignupResource
+from crossdock.client.async_resources.simulations import AsyncSimulationsResource
+from crossdock.client.async_resources.source_presets import AsyncSourcePresetsResource
 from crossdock.client.async_resources.sources import AsyncSourcesResource
 from crossdock.client.async_resources.support_accesses import AsyncSupportAccessesResource
 from crossdock.client.async_resources.tenant import AsyncTenantResource
@@ -33,12 +37,16 @@ class AsyncResources:
         self.dead_letters = AsyncDeadLettersResource(sender)
         self.deliveries = AsyncDeliveriesResource(sender)
         self.destinations = AsyncDestinationsResource(sender)
+        self.event_types = AsyncEventTypesResource(sender)
         self.events = AsyncEventsResource(sender)
         self.health = AsyncHealthResource(sender)
         self.invitations = AsyncInvitationsResource(sender)
         self.replays = AsyncReplaysResource(sender)
+        self.retention = AsyncRetentionResource(sender)
         self.roles = AsyncRolesResource(sender)
         self.signup = AsyncSignupResource(sender)
+        self.simulations = AsyncSimulationsResource(sender)
+        self.source_presets = AsyncSourcePresetsResource(sender)
         self.sources = AsyncSourcesResource(sender)
         self.support_accesses = AsyncSupportAccessesResource(sender)
         self.tenant = AsyncTenantResource(sender)

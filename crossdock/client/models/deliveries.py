@@ -2,29 +2,7 @@
 
 import msgspec
 
-from crossdock.client.models.shared import Delivery
-
-
-class Violation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One broken rule of a request: where, and which."""
-
-    pointer: str
-    """RFC 6901 JSON pointer into the body; else `?name` of a query parameter, `{name}` of a part
-    of the path, or `Name:` of a header."""
-    detail: str
-
-
-class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A problem details object; members without a value are left out."""
-
-    type: str
-    title: str
-    status: int
-    detail: str | None = None
-    instance: str | None = None
-    errors: list[Violation] = []
-    violated_policies: list[str] = msgspec.field(default=[], name="violated-policies")
-    """The rate limits that were reached, as the rate limit draft has it."""
+from crossdock.client.models.shared import Delivery, Problem
 
 
 class ReplayedItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

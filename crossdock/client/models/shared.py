@@ -67,12 +67,86 @@ class DeliveryWithAttempts(Versioned, frozen=True, kw_only=True, omit_defaults=T
     attempts: list[Attempt]
 
 
+class EventTypeRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where an event's type is found, where the scheme's own place is not wanted: one of three."""
+
+    header: str | None = None
+    pointer: str | None = None
+    fixed: str | None = None
+
+
+class Example(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A webhook as its provider sent it: its headers, and its body to the byte."""
+
+    headers: dict[str, str]
+    """All of them; in any case."""
+    body: str | None = None
+    """As text, exactly as it was sent; or else as `body_base64`."""
+    body_base64: str | None = None
+    url: str | None = None
+    """What it was posted to, where the URL is signed."""
+    method: str = "POST"
+
+
+class HmacRecipe(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The generic scheme: what is signed, with what, and where the signature is."""
+
+    signature_header: str
+    algorithm: str = "sha256"
+    encoding: str = "hex"
+    key_encoding: str = "raw"
+    prefix: str = ""
+    """What stands before the signature in its header, such as `sha256=`."""
+    timestamp_header: str | None = None
+    id_header: str | None = None
+    template: str = "{body}"
+    """What is signed, of `{timestamp}`, `{id}`, `{url}` and `{body}`."""
+
+
 class LiveSecret(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A live secret, by its id; the secret itself is never shown."""
 
     id: str
     ends_at: datetime | None
     """`null` for the current one."""
+
+
+class Violation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One broken rule of a request: where, and which."""
+
+    pointer: str
+    """RFC 6901 JSON pointer into the body; else `?name` of a query parameter, `{name}` of a part
+    of the path, or `Name:` of a header."""
+    detail: str
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A problem details object; members without a value are left out."""
+
+    type: str
+    title: str
+    status: int
+    detail: str | None = None
+    instance: str | None = None
+    errors: list[Violation] = []
+    violated_policies: list[str] = msgspec.field(default=[], name="violated-policies")
+    """The rate limits that were reached, as the rate limit draft has it."""
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How one source differs from its scheme's ways. No secret is part of it."""
+
+    tolerance: float | None = None
+    """Seconds a timestamp may be off; the scheme's own unless given."""
+    public_url: str | None = None
+    """The URL the sender signs, where it isn't the ingest URL (Twilio, Square)."""
+    dedupe: str | list[str] = "auto"
+    """What tells two events apart: the scheme's way, nothing, or these values of the body."""
+    event_type: EventTypeRule | None = None
+    verify_token: str | None = None
+    """What a subscription handshake (Meta's `hub.verify_token`) must show; it signs nothing."""
+    hmac: HmacRecipe | None = None
+    """For the scheme `hmac`, and needed there."""
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -8,12 +8,16 @@ from crossdock.client.resources.auth import AuthResource
 from crossdock.client.resources.dead_letters import DeadLettersResource
 from crossdock.client.resources.deliveries import DeliveriesResource
 from crossdock.client.resources.destinations import DestinationsResource
+from crossdock.client.resources.event_types import EventTypesResource
 from crossdock.client.resources.events import EventsResource
 from crossdock.client.resources.health import HealthResource
 from crossdock.client.resources.invitations import InvitationsResource
 from crossdock.client.resources.replays import ReplaysResource
+from crossdock.client.resources.retention import RetentionResource
 from crossdock.client.resources.roles import RolesResource
 from crossdock.client.resources.signup import SignupResource
+from crossdock.client.resources.simulations import SimulationsResource
+from crossdock.client.resources.source_presets import SourcePresetsResource
 from crossdock.client.resources.sources import SourcesResource
 from crossdock.client.resources.support_accesses import SupportAccessesResource
 from crossdock.client.resources.tenant import TenantResource
@@ -33,12 +37,16 @@ class Resources:
         self.dead_letters = DeadLettersResource(sender)
         self.deliveries = DeliveriesResource(sender)
         self.destinations = DestinationsResource(sender)
+        self.event_types = EventTypesResource(sender)
         self.events = EventsResource(sender)
         self.health = HealthResource(sender)
         self.invitations = InvitationsResource(sender)
         self.replays = ReplaysResource(sender)
+        self.retention = RetentionResource(sender)
         self.roles = RolesResource(sender)
         self.signup = SignupResource(sender)
+        self.simulations = SimulationsResource(sender)
+        self.source_presets = SourcePresetsResource(sender)
         self.sources = SourcesResource(sender)
         self.support_accesses = SupportAccessesResource(sender)
         self.tenant = TenantResource(sender)

@@ -6,7 +6,16 @@ from typing import Literal
 from msgspec import UNSET, UnsetType
 
 from crossdock.client.call import Call, at, members
-from crossdock.client.models.sources import Recipe, RecipePatch, Source, SourceWithSecret
+from crossdock.client.models.shared import Example, Recipe
+from crossdock.client.models.sources import (
+    Check,
+    RecipePatch,
+    Refusal,
+    RefusalCounts,
+    Source,
+    SourceWithSecret,
+    TestSendOut,
+)
 from crossdock.client.pages import Listing, Page
 from crossdock.client.senders import Resource
 
@@ -27,6 +36,7 @@ class SourcesResource(Resource):
         self,
         *,
         name: str,
+        preset: str | UnsetType | None = UNSET,
         scheme: Literal[
             "basic",
             "bearer",
@@ -43,11 +53,18 @@ class SourcesResource(Resource):
             "twilio",
             "zendesk",
             "zoom",
-        ],
+        ]
+        | UnsetType
+        | None = UNSET,
         recipe: Recipe | UnsetType = UNSET,
         secrets: Sequence[str] | UnsetType = UNSET,
         max_body_bytes: int | UnsetType | None = UNSET,
         webhooks_per_minute: int | UnsetType | None = UNSET,
+        content_types: Sequence[str] | UnsetType = UNSET,
+        indexed_fields: Sequence[str] | UnsetType = UNSET,
+        encrypts: bool | UnsetType = UNSET,
+        example: Example | UnsetType | None = UNSET,
+        unchecked: bool | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> SourceWithSecret:
         """Make a source; the answer has its ingest URL and, if it was generated, its secret.
@@ -61,14 +78,62 @@ class SourcesResource(Resource):
                 SourceWithSecret,
                 body=members(
                     name=name,
+                    preset=preset,
                     scheme=scheme,
                     recipe=recipe,
                     secrets=secrets,
                     max_body_bytes=max_body_bytes,
                     webhooks_per_minute=webhooks_per_minute,
+                    content_types=content_types,
+                    indexed_fields=indexed_fields,
+                    encrypts=encrypts,
+                    example=example,
+                    unchecked=unchecked,
                 ),
                 takes_key=True,
                 key=idempotency_key,
+            )
+        )
+
+    def check(
+        self,
+        *,
+        example: Example,
+        preset: str | UnsetType | None = UNSET,
+        scheme: Literal[
+            "basic",
+            "bearer",
+            "github",
+            "hmac",
+            "linear",
+            "none",
+            "paddle",
+            "shopify",
+            "slack",
+            "square",
+            "standard",
+            "stripe",
+            "twilio",
+            "zendesk",
+            "zoom",
+        ]
+        | UnsetType
+        | None = UNSET,
+        recipe: Recipe | UnsetType = UNSET,
+        secrets: Sequence[str] | UnsetType = UNSET,
+    ) -> Check:
+        """Try a recipe on a webhook that you paste, and save nothing.
+
+        Needs `sources:write`.
+        """
+        return self._send(
+            Call(
+                "POST",
+                "/v1/sources/check",
+                Check,
+                body=members(
+                    preset=preset, scheme=scheme, recipe=recipe, secrets=secrets, example=example
+                ),
             )
         )
 
@@ -87,6 +152,11 @@ class SourcesResource(Resource):
         recipe: RecipePatch | UnsetType | None = UNSET,
         max_body_bytes: int | UnsetType | None = UNSET,
         webhooks_per_minute: int | UnsetType | None = UNSET,
+        content_types: Sequence[str] | UnsetType | None = UNSET,
+        indexed_fields: Sequence[str] | UnsetType | None = UNSET,
+        encrypts: bool | UnsetType | None = UNSET,
+        example: Example | UnsetType | None = UNSET,
+        unchecked: bool | UnsetType = UNSET,
         if_match: str | None = None,
         idempotency_key: str | None = None,
     ) -> Source:
@@ -104,6 +174,11 @@ class SourcesResource(Resource):
                     recipe=recipe,
                     max_body_bytes=max_body_bytes,
                     webhooks_per_minute=webhooks_per_minute,
+                    content_types=content_types,
+                    indexed_fields=indexed_fields,
+                    encrypts=encrypts,
+                    example=example,
+                    unchecked=unchecked,
                 ),
                 media_type="application/merge-patch+json",
                 if_match=if_match,
@@ -131,9 +206,14 @@ class SourcesResource(Resource):
         )
 
     def pause(
-        self, source_id: str, *, if_match: str | None = None, idempotency_key: str | None = None
+        self,
+        source_id: str,
+        *,
+        mode: Literal["buffer", "refuse"] | UnsetType = UNSET,
+        if_match: str | None = None,
+        idempotency_key: str | None = None,
     ) -> Source:
-        """Refuse its webhooks until it is resumed.
+        """Refuse its webhooks, or hold them back, until it is resumed.
 
         Needs `sources:write`.
         """
@@ -142,16 +222,47 @@ class SourcesResource(Resource):
                 "POST",
                 at("/v1/sources/{}/pause", source_id),
                 Source,
+                body=members(mode=mode),
                 if_match=if_match,
                 takes_key=True,
                 key=idempotency_key,
             )
         )
 
+    def list_refusals(
+        self, source_id: str, *, limit: int | None = None, cursor: str | None = None
+    ) -> Listing[Refusal]:
+        """List what the source refused lately, newest first.
+
+        Needs `sources:read`.
+        """
+        return self._list(
+            Call(
+                "GET",
+                at("/v1/sources/{}/refusals", source_id),
+                Page[Refusal],
+                query={"limit": limit, "cursor": cursor},
+            )
+        )
+
+    def count_refusals(self, source_id: str, *, days: int | None = None) -> RefusalCounts:
+        """Count what the source refused, by day and reason.
+
+        Needs `sources:read`.
+        """
+        return self._send(
+            Call(
+                "GET",
+                at("/v1/sources/{}/refusals/counts", source_id),
+                RefusalCounts,
+                query={"days": days},
+            )
+        )
+
     def resume(
         self, source_id: str, *, if_match: str | None = None, idempotency_key: str | None = None
     ) -> Source:
-        """Take its webhooks again.
+        """Take its webhooks again; what was held back is delivered.
 
         Needs `sources:write`.
         """
@@ -209,6 +320,29 @@ class SourcesResource(Resource):
                 at("/v1/sources/{}/secrets/{}", source_id, secret_id),
                 type(None),
                 if_match=if_match,
+                takes_key=True,
+                key=idempotency_key,
+            )
+        )
+
+    def test(
+        self,
+        source_id: str,
+        *,
+        sample: str | UnsetType | None = UNSET,
+        event_type: str | UnsetType | None = UNSET,
+        idempotency_key: str | None = None,
+    ) -> TestSendOut:
+        """Send a signed sample to the source, by the way that every webhook takes.
+
+        Needs `sources:write`.
+        """
+        return self._send(
+            Call(
+                "POST",
+                at("/v1/sources/{}/test", source_id),
+                TestSendOut,
+                body=members(sample=sample, event_type=event_type),
                 takes_key=True,
                 key=idempotency_key,
             )

@@ -15,13 +15,18 @@ from crossdock.client.models import Source
 SOURCE = {
     "id": "src_1",
     "name": "payments",
+    "preset": None,
     "scheme": "stripe",
     "state": "active",
+    "pause_mode": None,
     "recipe": {"dedupe": ["/id"]},
     "secrets": [{"id": "aaaaaaaa", "ends_at": None}],
     "ingest_url": "http://api/in/t",
     "max_body_bytes": 100,
     "webhooks_per_minute": None,
+    "content_types": [],
+    "indexed_fields": ["/id"],
+    "encrypts": False,
     "created_at": "2026-01-02T03:04:05.000006Z",
     "updated_at": "2026-01-02T03:04:05Z",
 }
