@@ -15,6 +15,9 @@ from tests.faults.waiting import until
 TRACES: Final = {"last_used_at"}
 """What only says that its owner asked."""
 
+EVERYBODYS: Final = {"number": "1", "preset_name": "stripe"}
+"""What paths name that is no id, and says nothing of whose it is."""
+
 
 class Estate(NamedTuple):
     """A tenant that has one of everything."""
@@ -26,6 +29,11 @@ class Estate(NamedTuple):
     ids: dict[str, str]
     """By the name of a path's parameter."""
     dead: str
+
+    @property
+    def own(self) -> set[str]:
+        """Ids that nobody else has."""
+        return {text for name, text in self.ids.items() if name not in EVERYBODYS}
 
 
 class Stranger(NamedTuple):
@@ -86,22 +94,27 @@ async def settle(house: House, town: Town, operator: Person) -> Estate:
         name: (await house.rest.post(path, body))["id"]
         for name, path, body in (
             ("key_id", "/v1/api-keys", {"name": "k", "permissions": ["sources:read"]}),
+            ("event_type_id", "/v1/event-types", {"name": "t", "schema": {}}),
             ("role_id", "/v1/roles", {"name": "r", "permissions": ["sources:read"]}),
             ("invitation_id", "/v1/invitations", {"email": email(), "roles": ["viewer"]}),
         )
     }
-    ids = made | {
-        "replay_id": (await house.replay({"reason": "no_such_reason"}))["id"],
-        "tenant_id": house.id,
-        "source_id": source["id"],
-        "secret_id": old["id"],
-        "destination_id": destination["id"],
-        "event_id": event_id,
-        "delivery_id": dead["id"],
-        "user_id": colleague.id,
-        "session_id": owner.session.id,
-        "support_id": (await enter(operator, house.id))["support_id"],
-    }
+    ids = (
+        made
+        | {
+            "replay_id": (await house.replay({"reason": "no_such_reason"}))["id"],
+            "tenant_id": house.id,
+            "source_id": source["id"],
+            "secret_id": old["id"],
+            "destination_id": destination["id"],
+            "event_id": event_id,
+            "delivery_id": dead["id"],
+            "user_id": colleague.id,
+            "session_id": owner.session.id,
+            "support_id": (await enter(operator, house.id))["support_id"],
+        }
+        | EVERYBODYS
+    )
 
     async def is_done() -> bool:
         return bool((await house.rest.get(f"/v1/replays/{ids['replay_id']}"))["state"] == "done")
@@ -139,7 +152,7 @@ async def belongings(owner: Rest, all_operations: list[Operation]) -> dict[str, 
         whole = re.compile(re.escape(path) + r"/\{\w+\}")
         is_whole = not any(whole.fullmatch(other) for other in paths)
         for item in await owner.all(path):
-            one = f"{path}/{item['id']}"
+            one = f"{path}/{item['id'] if 'id' in item else item['name']}"
             told = item if is_whole else await owner.get(one)
             found[one] = {name: value for name, value in told.items() if name not in TRACES}
     return found

@@ -102,6 +102,7 @@ class House:
             "scheme": played.scheme,
             "secrets": [played.secret] if played.secret else [],
             "recipe": dict(played.recipe),
+            "unchecked": played.scheme == "hmac",
         }
         source = await self.rest.post("/v1/sources", wish | fields)
         door = Door(self, played, source)

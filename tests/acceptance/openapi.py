@@ -14,6 +14,7 @@ INGEST: Final = "/in/"
 OPERATORS: Final = "/v1/admin/"
 """Where everything is for operators, and nothing of theirs is elsewhere."""
 PEOPLE_ONLY: Final[list[dict[str, list[str]]]] = [{"access_token": []}]
+STREAM: Final = "text/event-stream"
 NEEDS: Final = re.compile(r"Needs ((?:`[a-z:-]+`(?:, )?)+)\.")
 
 
@@ -46,8 +47,13 @@ async def operations(rest: Rest) -> list[Operation]:
         _read(method.upper(), path, item[method])
         for path, item in document["paths"].items()
         for method in METHODS
-        if method in item and not path.startswith(INGEST)
+        if method in item and not path.startswith(INGEST) and not _is_endless(item[method])
     ]
+
+
+def _is_endless(told: Any) -> bool:
+    """Tell whether an operation answers for as long as anybody listens: nobody waits for that."""
+    return STREAM in told["responses"].get("200", {}).get("content", {})
 
 
 def _read(method: str, path: str, told: Any) -> Operation:

@@ -38,6 +38,7 @@ class Reason(NamedTuple):
 TYPES: Final = {
     "/problems/precondition-failed": "a tag that somebody makes up is not the current one",
     "/problems/idempotency-key-reused": "the same key was made up for another request before",
+    "/problems/recipe-mismatch": "an example that somebody makes up is not signed",
 }
 REASONS: Final = (
     Reason(".*", r"\?cursor", "a cursor is signed"),
@@ -46,6 +47,9 @@ REASONS: Final = (
     Reason(".*", "/(new_)?password", "a password is long, and none that leaked"),
     Reason(".*", r"/permissions(/\d+)?", "nobody grants what is for operators"),
     Reason(".* /v1/sources.*", "/max_body_bytes", "the installation has a limit of its own"),
+    Reason("GET /v1/events", r"\?payload", "a source of the tenant's indexes that pointer"),
+    Reason("POST /v1/events", "/(payload|payload_base64|content_type)", "one of two, base64"),
+    Reason("POST /v1/events", "/source_id", "the tenant's own source is but one"),
     Reason("POST /v1/replays", "/created_before", "it is after the beginning"),
     Reason("POST /v1/auth/refresh", "/refresh_token", "left out where a cookie has it"),
     Reason(".*", "/slug", "some words are reserved"),
@@ -56,7 +60,15 @@ REASONS: Final = (
     Reason(".* /v1/destinations.*", "/retry.*", "parts of a schedule fit together"),
     Reason(".* /v1/destinations.*", r"/source_ids/\d+", "a source is one that there is"),
     Reason(".* /v1/sources.*", "/(recipe|secrets?).*", "what fits depends on the scheme"),
+    Reason("POST /v1/sources(/check)?", "/(scheme|preset)", "one is named, and they fit together"),
+    Reason(".* /v1/sources.*", "/indexed_fields.*", "a pointer is one, and ends before a `=`"),
+    Reason(".* /v1/(sources|simulations).*", "/(example|request).*", "a request is one of HTTP's"),
+    Reason("POST /v1/sources/.*/test", "/(sample|event_type)", "a sample is one of the preset's"),
+    Reason("POST /v1/simulations", "/?(source_id|event_id|sample)?", "one thing is simulated"),
     Reason(".*", r"/(inherits|roles)/\d+", "a role is one that there is"),
+    Reason(".* /v1/event-types.*", "/schema.*", "a schema is one that is taken, and no bomb"),
+    Reason(".* /v1/event-types.*", "/mode", "without a schema there is nothing to check"),
+    Reason("POST /v1/event-types/.*/validate", "/version", "there is a schema of that number"),
 )
 
 

@@ -1,10 +1,14 @@
 """The REST API as a tenant's developer sees it."""
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, NamedTuple, Self
+from io import BytesIO
+from typing import Any, Final, NamedTuple, Self
 
 import aiohttp
 import msgspec
+
+LARGE: Final = 1024**2
+"""More bytes than this aiohttp wants to read piece by piece."""
 
 
 class Reply(NamedTuple):
@@ -62,8 +66,9 @@ class Rest:
                 "content-type", "application/merge-patch+json" if patch else "application/json"
             )
         url = path if path.startswith("http") else self.url + path
+        large = BytesIO(body) if body and len(body) > LARGE else body
         async with self._session.request(
-            method, url, data=body, headers=sent, allow_redirects=False
+            method, url, data=large, headers=sent, allow_redirects=False
         ) as answer:
             return Reply(answer.status, answer.headers, await answer.read())
 

@@ -71,7 +71,7 @@ class Stack:
         self.log = folder.parent / f"{folder.name}.log"
         self._processes = processes
         ours = {k: v for k, v in os.environ.items() if not k.startswith("CROSSDOCK_")}
-        self._environ = ours | TEMPO | dict(environ or {})
+        self.environ = ours | TEMPO | dict(environ or {})
         self._up: subprocess.Popen[bytes] | None = None
         self._others: list[psutil.Popen] = []
 
@@ -90,7 +90,7 @@ class Stack:
         ]
         with self.log.open("ab") as log:
             self._up = subprocess.Popen(  # noqa: ASYNC220 - it outlives the loop's interest in it
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environ
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environ
             )
         try:
             await self.ready(START_S)
@@ -219,7 +219,7 @@ class Stack:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env=self._environ | dict(environ or {}),
+            env=self.environ | dict(environ or {}),
         )
         try:
             out, err = await asyncio.wait_for(process.communicate(), within)
@@ -242,7 +242,7 @@ class Stack:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=self._environ | environ,
+                env=self.environ | environ,
             )
         self._others.append(worker)
         return worker

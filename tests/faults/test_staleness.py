@@ -18,7 +18,7 @@ import pytest
 from crossdock.config import DatabaseSettings
 from crossdock.embedded import EmbeddedNats, EmbeddedPostgres
 from crossdock.errors import Unavailable
-from crossdock.inbound.rules import token_hash
+from crossdock.inbound.sources.rules import token_hash
 from crossdock.telemetry.metrics import SETTINGS_FALLBACKS, SETTINGS_RESTARTS
 from tests.beds import drainer as drainers_program
 from tests.beds.people import People, Token

@@ -8,7 +8,8 @@ from typing import Final, NamedTuple, Self
 import aiohttp
 import msgspec
 
-from crossdock.samples.sender import Composer, Webhook, new_serial
+from crossdock.samples.composing import Webhook
+from crossdock.samples.sender import Composer, new_serial
 from tests.faults.waiting import AWAY, until
 
 NO_ANSWER: Final = 0

@@ -235,17 +235,19 @@ def ok_tag(reply: httpx.Response) -> str:
 async def test_a_patch_merges_what_is_inside_and_null_takes_away(home: Home) -> None:
     headers = {"signature_header": "x-a", "timestamp_header": "x-t", "id_header": "x-id"}
     recipe = {"tolerance": 60, "hmac": headers | {"template": "{timestamp}{body}", "prefix": "p="}}
-    wish = source_wish(scheme="hmac", secrets=["s"], recipe=recipe)
+    wish = source_wish(scheme="hmac", secrets=["s"], recipe=recipe, unchecked=True)
     path = f"/v1/sources/{ok(await home.rest.post('/v1/sources', wish), 201)['id']}"
 
-    ok(await home.rest.patch(path, {"recipe": {"hmac": {"prefix": "q="}}}), 200)
+    changes: dict[str, Any] = {"recipe": {"hmac": {"prefix": "q="}}, "unchecked": True}
+    ok(await home.rest.patch(path, changes), 200)
     merged = ok(await home.rest.get(path))["recipe"]
     assert merged["hmac"]["prefix"] == "q="
     assert merged["hmac"]["signature_header"] == "x-a"
     assert merged["hmac"]["id_header"] == "x-id"
     assert merged["tolerance"] == 60
 
-    ok(await home.rest.patch(path, {"recipe": {"tolerance": None, "hmac": {"id_header": None}}}))
+    changes["recipe"] = {"tolerance": None, "hmac": {"id_header": None}}
+    ok(await home.rest.patch(path, changes))
     cleared = ok(await home.rest.get(path))["recipe"]
     assert cleared.get("tolerance") is None
     assert cleared["hmac"].get("id_header") is None

@@ -17,6 +17,7 @@ from tests.acceptance.identity.people import Town
 from tests.acceptance.identity.problems import ok
 from tests.acceptance.openapi import DOCUMENT, METHODS
 from tests.acceptance.wire import Wire
+from tests.beds.routes import ENDLESS
 from tests.faults.stack import Stack
 
 CONSOLE: Final = "https://console.example.com"
@@ -76,6 +77,8 @@ async def document(home: Home) -> Any:
 async def test_every_operation_answers_with_them(home: Home, document: Any) -> None:
     asked = 0
     for path, item in document["paths"].items():
+        if path in ENDLESS:
+            continue
         for method in (name for name in METHODS if name in item):
             target = re.sub(r"\{\w+\}", "x", path)
             reply = await home.rest.call(method.upper(), target)

@@ -30,7 +30,7 @@ async def another_gateway(stack: Stack, environ: Mapping[str, str]) -> AsyncIter
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=stack._environ | variables | dict(environ),
+            env=stack.environ | variables | dict(environ),
         )
     try:
         async with httpx.AsyncClient(trust_env=False) as http:

@@ -46,7 +46,7 @@ INTRUDERS: dict[str, Any] = {
 }
 LISTS = (
     *("/v1/users", "/v1/invitations", "/v1/api-keys"),
-    *("/v1/sources", "/v1/destinations", "/v1/replays"),
+    *("/v1/sources", "/v1/destinations", "/v1/replays", "/v1/event-types"),
 )
 ROLES = "/v1/roles"
 """Few enough to be no pages."""
@@ -83,6 +83,9 @@ async def cast(town: Town, owner: Person, admin: Person) -> Cast:
         "role_id": role["id"],
         "key_id": (await key(owner.rest, "sources:read"))["id"],
         "source_id": (await source(owner.rest))["id"],
+        "event_type_id": ok(
+            await owner.rest.post("/v1/event-types", {"name": "there", "schema": {}}), 201
+        )["id"],
         "destination_id": ok(await owner.rest.post("/v1/destinations", wish), 201)["id"],
     }
     return Cast(owner, admin, town.anyone(), ids)
@@ -132,6 +135,22 @@ def cases(cast: Cast) -> dict[str, Case]:
         "POST /v1/sources": Case(owner, {"name": "new", "scheme": "none", "secrets": []}),
         "PATCH /v1/sources/{source_id}": Case(owner, {"name": "renamed"}),
         "POST /v1/sources/{source_id}/rotate-secret": Case(owner, {}),
+        "POST /v1/sources/{source_id}/pause": Case(owner, {"mode": "refuse"}),
+        "POST /v1/sources/{source_id}/test": Case(owner, {}),
+        "POST /v1/sources/check": Case(
+            owner, {"scheme": "none", "example": {"headers": {}, "body": "{}"}}
+        ),
+        "POST /v1/simulations": Case(
+            owner, {"source_id": cast.ids["source_id"], "sample": "invoice-paid"}
+        ),
+        "POST /v1/events": Case(owner, {"id": "x", "event_type": "x", "payload": 1}),
+        "POST /v1/events/batch": Case(
+            owner, {"events": [{"id": "x", "event_type": "x", "payload": 1}]}
+        ),
+        "POST /v1/event-types": Case(owner, {"name": "new"}),
+        "PATCH /v1/event-types/{event_type_id}": Case(owner, {"description": "x"}),
+        "POST /v1/event-types/{event_type_id}/check": Case(owner, {"schema": {}}),
+        "POST /v1/event-types/{event_type_id}/validate": Case(owner, {"payload": 1}),
         "POST /v1/destinations": Case(owner, {"name": "new", "url": "https://example.com/h"}),
         "PATCH /v1/destinations/{destination_id}": Case(owner, {"name": "renamed"}),
         "POST /v1/destinations/{destination_id}/rotate-secret": Case(owner, {}),
