@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 RUST := $(wildcard native/src/*.rs native/src/*/*.rs) native/Cargo.toml Cargo.toml Cargo.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-faults lint fmt docs bench bench-ingest bench-persist bench-native bench-delivery bench-settings bench-identity bench-idempotency bench-api lock clean
+.PHONY: help setup demo up test test-faults lint fmt docs bench bench-ingest bench-persist bench-retention bench-native bench-delivery bench-settings bench-identity bench-idempotency bench-events bench-api lock clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -57,18 +57,23 @@ fmt: setup ## format Python and Rust
 	$(BIN)/ruff check --fix .
 	cargo fmt
 
-docs: setup ## write what follows from the code: the OpenAPI document, the problems' pages, the client
+docs: setup ## write what follows from the code: the OpenAPI and AsyncAPI documents, the problems' pages, the client
 	$(BIN)/python -m gateway.openapi
 	$(BIN)/python -m gateway.problems.pages docs/problems
 	$(BIN)/python -m tools.client
+	$(BIN)/python -m proto.export
 
-bench: bench-native bench-persist bench-delivery bench-identity bench-idempotency bench-ingest bench-api ## every benchmark, one after another
+bench: bench-native bench-persist bench-retention bench-delivery bench-identity bench-idempotency bench-ingest bench-events bench-api ## every benchmark, one after another
 
 bench-ingest: setup ## rates and CPU of the ingest path against no work and the plain way
 	$(BIN)/python -m bench.ingest
+	$(BIN)/python -m bench.ingest.inbound
 
 bench-persist: setup ## the persist step against a bare COPY
 	$(BIN)/python -m bench.persist
+
+bench-retention: setup ## dropping a partition of a million events while ingest goes on
+	$(BIN)/python -m bench.retention
 
 bench-native: setup ## native calls against their Python counterparts
 	$(BIN)/python -m bench.native
@@ -81,6 +86,9 @@ bench-settings: setup ## from commit to a gateway's memory, and memory per sourc
 
 bench-identity: setup ## what tenants, tokens and policies cost, and a storm of sign-ins beside ingest
 	$(BIN)/python -m bench.identity
+
+bench-events: setup ## lists at ten million events, and ingest while a thousand listen
+	$(BIN)/python -m bench.events
 
 bench-idempotency: setup ## a POST with an idempotency key against the same without
 	$(BIN)/python -m bench.idempotency

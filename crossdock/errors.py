@@ -32,6 +32,7 @@
     │   └── TooManyRequests       429, with the seconds to wait
     └── Unavailable               503: a dependency is away; the caller may retry after some seconds
         ├── BrokerUnavailable
+        │   └── NotTaken          to ask the same again does no harm, whatever became of it
         ├── Busy                  a bounded queue is full
         └── DatabaseUnavailable
             └── PoolExhausted     the tenant waited too long for one of its connections
@@ -269,6 +270,10 @@ class Unavailable(CrossdockError):
 
 class BrokerUnavailable(Unavailable):
     """The message broker is away or full; nothing was accepted."""
+
+
+class NotTaken(BrokerUnavailable):
+    """The message broker is away or full; send the same again, which does no harm."""
 
 
 class DatabaseUnavailable(Unavailable):

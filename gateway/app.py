@@ -13,6 +13,7 @@ import structlog
 from crossdock import config, process
 from crossdock.config import Settings
 from crossdock.errors import CrossdockError
+from crossdock.inbound.stream.hub import Hub
 from crossdock.memory import settle_memory
 from crossdock.telemetry import logs, multiprocess
 from gateway.asgi import Application, Receive, Scope, Send, answer, problem
@@ -70,6 +71,7 @@ class Gateway:
         self._rest = self._ingest
         self._ending = asyncio.Event()
         self._life: asyncio.Task[None] | None = None
+        self._live_events: Hub | None = None
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer one request, or follow the process's life.
@@ -96,13 +98,17 @@ class Gateway:
                 timeout=START_PATIENCE_S,
                 return_when=asyncio.FIRST_COMPLETED,
             )
-        for task in waiting:
-            task.cancel()
-        if self._life.done():
-            await send({"type": "lifespan.startup.failed", "message": ""})
-            return
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
+            for task in waiting:
+                task.cancel()
+            if self._life.done():
+                await send({"type": "lifespan.startup.failed", "message": ""})
+                return
+            await send({"type": "lifespan.startup.complete"})
+            # The server waits for requests under way before it says that it ends: streams would
+            # hold it up.
+            ending = asyncio.create_task(self._end_streams(told), name="streams' end")
+            await receive()
+        ending.cancel()
         self._ending.set()
         if not opened.is_set():
             self._life.cancel()
@@ -111,6 +117,12 @@ class Gateway:
         log.info("gateway_stopped")
         await send({"type": "lifespan.shutdown.complete"})
 
+    async def _end_streams(self, told: asyncio.Event) -> None:
+        """End live streams when the process is told to end."""
+        await told.wait()
+        if self._live_events is not None:
+            self._live_events.drain()
+
     async def _run(self, opened: asyncio.Event) -> None:
         """Open, serve until told to end, close; what fails on the way ends the process."""
         try:
@@ -118,6 +130,8 @@ class Gateway:
                 self._serve(runtime)
                 opened.set()
                 await self._ending.wait()
+                if self._live_events is not None:
+                    await self._live_events.close()
         except CrossdockError as error:
             log.error("gateway_failed", reason=str(error))
         except Exception:
@@ -127,11 +141,10 @@ class Gateway:
         os.kill(os.getpid(), signal.SIGTERM)
 
     def _serve(self, runtime: Runtime) -> None:
-        rest = cast(
-            "Application",
-            create_rest(self._settings, runtime, runtime.meter, runtime.answers),
-        )
-        self._rest = Metered(edged(rest, self._settings.gateway), runtime.meter)
+        rest = create_rest(self._settings, runtime, runtime.meter, runtime.answers, runtime)
+        self._live_events = rest.state.live
+        application = edged(cast("Application", rest), self._settings.gateway)
+        self._rest = Metered(application, runtime.meter)
         self._ingest = runtime.ingest
         settle_memory()
         log.info("gateway_started", sources=runtime.directory.count)

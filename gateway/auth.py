@@ -18,6 +18,7 @@ A browser's session is in a cookie, which counts where no `Authorization` header
 Here, and nowhere else in the gateway, is the tenant of a request bound (`crossdock.context`).
 """
 
+from functools import partial
 from typing import Any, Final, Literal, Protocol, cast
 
 import msgspec
@@ -38,6 +39,9 @@ from gateway.limits import Meter
 SCHEME: Final = "bearer"
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing (RFC 9110, 9.2.1): all that support access may use."""
+
+AGAIN: Final = "crossdock.again"
+"""Where a request's scope keeps what verifies its caller once more: for what outlasts a moment."""
 
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
@@ -84,6 +88,7 @@ def guard_with(keys: Verifier, tokens: Verifier, meter: Meter, browsers: Browser
             raise InvalidToken from error
         enter(principal)
         connection.scope["auth"] = principal
+        cast("Any", scope)[AGAIN] = partial(_again, verifier, text, access)
         meter.caller(scope, principal)
         method = cast("HTTPScope", scope)["method"]
         if in_cookie and method not in SAFE:
@@ -92,6 +97,18 @@ def guard_with(keys: Verifier, tokens: Verifier, meter: Meter, browsers: Browser
         admit(principal, access, method=method)
 
     return guard
+
+
+async def _again(verifier: Verifier, text: str, access: Access | None) -> Principal:
+    """Return who presents a credential by now, if that still admits to what was asked for.
+
+    Raises:
+        Refused: it does not.
+        Unavailable: nobody can say at the moment.
+    """
+    principal = await verifier.verify(text)
+    admit(principal, access, method="GET")
+    return principal
 
 
 def enter(principal: Principal) -> None:

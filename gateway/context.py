@@ -10,6 +10,7 @@ import structlog
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from crossdock import context, ids
+from gateway import large
 
 _NAMES: Final = ("request", "tenant")
 
@@ -28,4 +29,5 @@ class Scoped:
             try:
                 await self._app(scope, receive, send)
             finally:
+                large.done(scope)
                 structlog.contextvars.unbind_contextvars(*_NAMES)

@@ -31,6 +31,8 @@ class Shape(msgspec.Struct, frozen=True):
     """What a handler takes."""
 
     query: frozenset[str]
+    listed: frozenset[str]
+    """Those of them that may be there more than once."""
     worded: frozenset[str]
     """Those of them that take any text, `null` too."""
     takes_body: bool
@@ -92,7 +94,7 @@ def _refuse_unknown(request: Request[Any, Any, Any], shape: Shape) -> None:
     found = [Violation(f"?{name}", "There is no such parameter.") for name in sent.keys() - known]
     found += [
         Violation(f"?{name}", "This parameter is there more than once.")
-        for name in sent.keys() & known
+        for name in (sent.keys() & known) - shape.listed
         if len(sent.getall(name)) > 1
     ]
     # What is optional would take it for nothing, and filter nothing.
@@ -125,6 +127,11 @@ def shape_of(handler: BaseRouteHandler) -> Shape:
     return Shape(
         query=frozenset(
             name for name, found in definitions.items() if isinstance(found, QueryParameter)
+        ),
+        listed=frozenset(
+            name_on_the_wire(handler, name)
+            for name, parameter in parameters.items()
+            if parameter.is_non_string_sequence
         ),
         worded=frozenset(
             name_on_the_wire(handler, name)

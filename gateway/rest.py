@@ -14,31 +14,38 @@ from crossdock.db import Databases
 from crossdock.delivery.guard import Guard
 from crossdock.delivery.replays.service import Replays
 from crossdock.delivery.service import Deliveries, Destinations
+from crossdock.event_types.service import EventTypes
 from crossdock.health import Health
 from crossdock.idempotency.memory import Memory as AnswerMemory
 from crossdock.idempotency.service import Hot, Idempotency
 from crossdock.idempotency.vault import Vault
-from crossdock.inbound.events import Events
-from crossdock.inbound.service import Sources
+from crossdock.inbound.events.service import Events
+from crossdock.inbound.publish.service import Publishing, Unconnected, Way
+from crossdock.inbound.stream.hub import Hub
 from crossdock.paging import Cursors
+from crossdock.secrets.payloads import SETTING, TenantKeys
 from crossdock.secrets.seal import Sealer
 from gateway import (
     access,
     entity_tags,
     idempotency,
     identity,
+    inbound,
     openapi,
     parameters,
     tenancy,
 )
+from gateway.asgi import Application
 from gateway.auth import guard_with
 from gateway.context import Scoped
 from gateway.controllers import CONTROLLERS
+from gateway.controllers.stream import show
 from gateway.cookies import Browsers
 from gateway.edge.addresses import Proxies
 from gateway.edge.headers import headers_for
 from gateway.errors import to_problem
 from gateway.identity import Identity
+from gateway.ingest.room import Room
 from gateway.limits import Meter
 from gateway.request import MAX_BODY_BYTES, ApiRequest
 
@@ -55,6 +62,10 @@ class Runtime(Protocol):
         """What `/health` answers from."""
 
     @property
+    def ingest(self) -> Application:
+        """The application below `/in/`: test sends go through it."""
+
+    @property
     def identity(self) -> Identity:
         """What people sign in with."""
 
@@ -64,6 +75,7 @@ def create_rest(
     runtime: Runtime,
     meter: Meter | None = None,
     answers: Hot | None = None,
+    way: Way | None = None,
 ) -> Litestar:
     """Return the application for an open runtime.
 
@@ -72,6 +84,7 @@ def create_rest(
         runtime: what is open.
         meter: what requests are charged by; by default one of this application's own.
         answers: those of the last minutes; by default only what this application gave.
+        way: leads to the broker; without it nothing can be published here.
 
     Raises:
         ConfigurationError: a key that seals secrets is missing or malformed.
@@ -85,6 +98,17 @@ def create_rest(
     browsers = Browsers.from_text(
         settings.keys.identity, public_url, setting="CROSSDOCK_KEYS__IDENTITY"
     )
+    services = _dependencies(settings, runtime)
+    services["publishing"] = Unconnected()
+    if way is not None:
+        services["publishing"] = Publishing(
+            services["sources"],
+            services["own_tenant"],
+            way,
+            services["payload_keys"],
+            limits=meter.limits,
+            settings=settings.gateway,
+        )
     app = Litestar(
         CONTROLLERS,
         request_class=ApiRequest,
@@ -94,13 +118,16 @@ def create_rest(
         before_request=parameters.check,
         before_send=[entity_tags.not_modified, headers_for(public_url)],
         exception_handlers={Exception: meter.charging(to_problem)},
-        dependencies=_dependencies(settings, runtime) | {"browsers": _provide(browsers)},
+        dependencies={name: _provide(one) for name, one in services.items()}
+        | {"browsers": _provide(browsers)},
         state=State(
             {
                 "body_timeout_s": settings.gateway.body_timeout_s,
                 "cursors": _cursors(settings),
+                "live": services["live"],
                 "proxies": proxies,
                 "public_url": public_url,
+                "room": Room(settings.gateway.large_bodies_bytes),
             }
         ),
         openapi_config=openapi.config(),
@@ -112,32 +139,36 @@ def create_rest(
     return app
 
 
-def _dependencies(settings: Settings, runtime: Runtime) -> dict[str, Provide]:
+def _dependencies(settings: Settings, runtime: Runtime) -> dict[str, Any]:
     """Return the services by the names under which controllers ask for them."""
     database = runtime.database
     keys = settings.keys
-    sources = Sealer.from_text(keys.sources, setting="CROSSDOCK_KEYS__SOURCES")
     destinations = Sealer.from_text(keys.destinations, setting="CROSSDOCK_KEYS__DESTINATIONS")
+    payload_keys = TenantKeys(database, Sealer.from_text(keys.payloads, setting=SETTING))
+    events = Events(database, payload_keys)
     guard = Guard(
         allowed_ports=settings.delivery.allowed_ports,
         allow_loopback=settings.delivery.allow_loopback,
     )
-    services = {
+    services: dict[str, Any] = {
         "alerts": Alerts(database),
         "audit": Audit(database),
         "deliveries": Deliveries(database),
         "destinations": Destinations(
             database, destinations, guard, timeout_s=settings.delivery.timeout_s
         ),
-        "events": Events(database),
+        "event_types": EventTypes(database, events),
+        "events": events,
         "health": runtime.health,
+        "payload_keys": payload_keys,
+        "live": Hub(settings.nats, settings.gateway, events, show),
         "replays": Replays(database),
-        "sources": Sources(database, sources, max_body_bytes=settings.gateway.max_body_bytes),
     }
+    services |= inbound.services(settings, runtime, events, payload_keys, guard)
     services |= access.services(settings, database, runtime.identity)
     services |= identity.services(settings, database, runtime.identity)
     services |= tenancy.services(settings, database, runtime.identity)
-    return {name: _provide(service) for name, service in services.items()}
+    return services
 
 
 def _provide(service: Any) -> Provide:

@@ -5,6 +5,7 @@ from typing import Any
 from crossdock.config import Settings
 from crossdock.db import Databases
 from crossdock.mail.letters import Letters
+from crossdock.retention.service import Retention
 from crossdock.shards.service import Shards
 from crossdock.tenancy.own import OwnTenant
 from crossdock.tenancy.service import Tenants
@@ -17,6 +18,7 @@ def services(settings: Settings, database: Databases, identity: Identity) -> dic
     days = settings.worker.retention_days
     return {
         "own_tenant": OwnTenant(database, retention_days=days),
+        "retention": Retention(database, days=days),
         "shards": Shards(database),
         "signups": Signups(
             database,

@@ -40,6 +40,11 @@ def _shown(row: dict[str, Any]) -> SourceOut:
     return SourceOut(
         id=str(row["id"]),
         name=row["name"],
+        preset=None,
+        pause_mode=None,
+        content_types=(),
+        indexed_fields=(),
+        encrypts=False,
         scheme=row["scheme"],
         state=row["state"],
         recipe=row["recipe"],

@@ -13,7 +13,7 @@ from argon2 import PasswordHasher
 from bench.ingest.webhooks import SECRET
 from crossdock import ids
 from crossdock.identity import emails
-from crossdock.inbound.sealing import secret_context, token_context
+from crossdock.inbound.sources.sealing import secret_context, token_context
 from crossdock.secrets import model
 from crossdock.secrets.model import SealedSecret
 from crossdock.secrets.seal import Sealer

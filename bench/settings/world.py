@@ -21,7 +21,7 @@ from crossdock.db.migrate import migrate
 from crossdock.directory import Directory, Memory
 from crossdock.embedded import EmbeddedNats, EmbeddedPostgres
 from crossdock.embedded.postgres import DATABASE
-from crossdock.inbound.sealing import secret_context
+from crossdock.inbound.sources.sealing import secret_context
 from crossdock.outbox.service import drain_forever
 from crossdock.secrets import model
 from crossdock.secrets.model import SealedSecret

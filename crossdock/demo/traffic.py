@@ -8,13 +8,13 @@ from typing import Final, Literal
 
 import msgspec
 
+from crossdock.samples.composing import Webhook
 from crossdock.samples.sender import (
     ACCEPTED,
     Answer,
     Composer,
     Corruption,
     Flow,
-    Webhook,
     new_serial,
 )
 

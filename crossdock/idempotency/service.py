@@ -25,7 +25,14 @@ import structlog
 from crossdock.db import Databases
 from crossdock.db.joining import joining
 from crossdock.db.tenant_pool import raw_of
-from crossdock.errors import Busy, InProgress, KeyReused, OutcomeUnknown, Unavailable
+from crossdock.errors import (
+    Busy,
+    InProgress,
+    KeyReused,
+    NotTaken,
+    OutcomeUnknown,
+    Unavailable,
+)
 from crossdock.idempotency import store
 from crossdock.idempotency.model import Answer, Claim, Found
 from crossdock.idempotency.vault import Vault
@@ -118,7 +125,7 @@ class Idempotency:
                 await store.add_running(raw, claim)
             try:
                 answer = await act()
-            except Busy:  # said before anything was done
+            except (Busy, NotTaken):  # before anything was done, or done again at no harm
                 await self._end(claim, store.release)
                 raise
             except Exception:

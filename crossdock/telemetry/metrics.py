@@ -53,6 +53,9 @@ INGEST_ACCEPTED: Final = Counter("crossdock_ingest_accepted", "Webhooks answered
 INGEST_REFUSED: Final = Counter(
     "crossdock_ingest_refused", "Webhooks refused, by reason.", ["reason"]
 )
+REFUSALS_FORGOTTEN: Final = Counter(
+    "crossdock_refusals_forgotten", "Refusals that no source's list or count will show."
+)
 INGEST_SECONDS: Final = TalliedHistogram(
     "crossdock_ingest_seconds", "From a webhook's first byte to its 202.", buckets=_FAST
 )

@@ -14,18 +14,27 @@ from gateway.controllers.deliveries import (
 )
 from gateway.controllers.destinations import DestinationController
 from gateway.controllers.docs import DocsController
+from gateway.controllers.event_types import EventTypeController
 from gateway.controllers.events import EventController
 from gateway.controllers.health import HealthController
 from gateway.controllers.invitations import InvitationController
 from gateway.controllers.jwks import KeySetController
+from gateway.controllers.presets import PresetController
 from gateway.controllers.problems import ProblemController
 from gateway.controllers.replays import ReplayController
+from gateway.controllers.retention import RetentionController
 from gateway.controllers.roles import RoleController
 from gateway.controllers.second_factor import SecondFactorController
 from gateway.controllers.sessions import SessionController
 from gateway.controllers.shards import AdminShardController
 from gateway.controllers.signup import SignupController
-from gateway.controllers.sources import SourceController
+from gateway.controllers.simulations import SimulationController
+from gateway.controllers.sources import (
+    SourceController,
+    SourceSecretController,
+    SourceTrialController,
+)
+from gateway.controllers.stream import StreamController
 from gateway.controllers.support import OperatorSupportController, SupportAccessController
 from gateway.controllers.tenant import TenantController
 from gateway.controllers.users import UserController
@@ -43,14 +52,21 @@ CONTROLLERS: Final = (
     DocsController,
     EventController,
     EventDeliveryController,
+    EventTypeController,
     HealthController,
     KeySetController,
+    PresetController,
     ProblemController,
     ReplayController,
+    RetentionController,
     SecondFactorController,
     SessionController,
     SignupController,
+    SimulationController,
     SourceController,
+    SourceSecretController,
+    SourceTrialController,
+    StreamController,
     TenantController,
     InvitationController,
     RoleController,

@@ -69,7 +69,7 @@ class AdminTenantCreate(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     name: Label
     slug: Slug | None = None
     plan: Plan = "standard"
-    shard: Annotated[int, Meta(ge=0)] | None = None
+    shard: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
     """Where it will live; the rule of shards says unless told."""
 
 

@@ -12,6 +12,7 @@ from gateway.openapi.schemas import schemas_of
 TAGS: Final = {
     ingest.TAG: "Where providers send their webhooks.",
     "Sources": "The doors through which webhooks come in.",
+    "Event types": "The schemas that events are held to.",
     "Events": "What came in, as it came.",
     "Destinations": "Where events are delivered to.",
     "Deliveries": "Events on their way to destinations, and every attempt.",

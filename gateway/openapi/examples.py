@@ -5,10 +5,12 @@ A test holds each one against its type, and that nothing is without one.
 
 from typing import Final
 
+import msgspec
+
 from gateway.openapi import story
 from gateway.openapi.story import IDS
 
-__all__ = ["EXAMPLES", "IDS"]
+__all__ = ["EXAMPLES", "IDS", "TEXTS"]
 
 
 def _page(item: story.Example) -> story.Example:
@@ -43,6 +45,21 @@ EXAMPLES: Final[dict[str, story.Example]] = {
         "refresh_expires_at": "2026-12-07T09:00:00Z",
         "session_id": story.SESSION,
     },
+    "CheckOut": {
+        "verified": False,
+        "refusal": "signature-invalid",
+        "detail": "the signature matches no live secret of this source",
+        "event_type": "",
+        "provider_id": None,
+        "handshake": False,
+        "hints": [
+            {
+                "pointer": "/recipe/hmac/encoding",
+                "value": "base64",
+                "detail": "It verifies with `base64` here.",
+            }
+        ],
+    },
     "CodeIn": {"code": "492039"},
     "Components": {
         "components": {
@@ -63,7 +80,19 @@ EXAMPLES: Final[dict[str, story.Example]] = {
     "DestinationPage": _page(story.DESTINATION_OUT),
     "DestinationPatch": {"event_types": ["invoice.*", "charge.refunded"]},
     "DestinationWithSecret": story.DESTINATION_OUT | {"secret": story.SIGNING_SECRET},
+    "DropPage": _page(story.DROP),
     "EntryPage": _page(story.ENTRY),
+    "EventTypeCreate": {
+        "name": "invoice.paid",
+        "description": "An invoice was paid in full.",
+        "mode": "quarantine",
+        "schema": story.SCHEMA,
+    },
+    "EventTypeOut": story.EVENT_TYPE_ITEM | {"schema": story.SCHEMA},
+    "EventTypePage": _page(story.EVENT_TYPE_ITEM),
+    "EventTypePatch": {"mode": "reject"},
+    "EventBatch": {"events": [story.EVENT_PUBLISH]},
+    "EventItem": story.EVENT_ITEM,
     "EventOut": story.EVENT_ITEM
     | {
         "headers": [["user-agent", "Stripe/1.0"]],
@@ -72,6 +101,7 @@ EXAMPLES: Final[dict[str, story.Example]] = {
         "payload_base64": None,
     },
     "EventPage": _page(story.EVENT_ITEM),
+    "EventPublish": story.EVENT_PUBLISH,
     "FactorChangeIn": {"password": story.PASSWORD, "code": "492039"},
     "FactorIn": {"password": story.PASSWORD},
     "FactorOut": {
@@ -110,10 +140,44 @@ EXAMPLES: Final[dict[str, story.Example]] = {
     | {"key": "cdk_dev_0O0T8JAJK1X3kXxUYypupU_1Ehn1k03df5Tw3RA15IzLjXZTCvbOLFxPOxR"},
     "Nothing": {},
     "PasswordIn": {"current_password": story.PASSWORD, "new_password": "amber-window-seven-rivers"},
+    "PayloadCheck": {"payload": {"id": "in_1", "total": "12"}},
+    "PayloadCheckOut": {"valid": False, "version": 2, "violations": [story.BREACH]},
+    "PauseIn": {"mode": "buffer"},
+    "PresetPage": {"items": [story.PRESET_ITEM], "next_cursor": None},
+    "PresetOut": story.PRESET_ITEM
+    | {
+        "recipe": {},
+        "headers": ["Stripe-Signature"],
+        "signed": "t.body: HMAC-SHA256 in hex, as v1 among the header's fields",
+        "tolerance_s": 300.0,
+        "dedupe": "the event's id, in the body",
+        "secret": {
+            "form": "whsec_ and 32 characters or more",
+            "found": "Workbench, Webhooks, the endpoint: Signing secret",
+        },
+        "handshake": None,
+        "steps": ["Reveal its signing secret and copy it into the source."],
+        "proof": "the vendor's library stripe for Python",
+        "samples": [
+            {
+                "name": "invoice-paid",
+                "event_type": "invoice.paid",
+                "content_type": "application/json",
+                "headers": {},
+                "payload": '{"id": "evt_1", "type": "invoice.paid"}',
+            }
+        ],
+    },
+    "PublishedList": {"items": [{"index": 0, "status": 202, "id": story.EVENT}]},
+    "PublishedOut": {"id": story.EVENT},
     "QuotaPatch": {"plan": "standard", "quotas": {"sources": 500, "users": None}},
     "Ready": {"status": "ready"},
     "RecoveryCodesOut": {"recovery_codes": ["7f3k-9qzt", "m2vx-4hcd"]},
     "RefreshIn": {"refresh_token": story.REFRESH},
+    "RefusalCountsOut": {
+        "counts": [{"day": "2026-11-23", "reason": "signature-invalid", "count": 3}]
+    },
+    "RefusalPage": _page(story.REFUSAL),
     "ReplayOut": story.REPLAY_OUT,
     "ReplayPage": _page(story.REPLAY_OUT),
     "ReplayWish": story.WISH,
@@ -124,6 +188,7 @@ EXAMPLES: Final[dict[str, story.Example]] = {
     "ResetConfirmIn": {"token": story.LETTER, "new_password": "amber-window-seven-rivers"},
     "ResetIn": {"email": "ann@acme.example", "tenant": "acme"},
     "ResumeIn": {},
+    "RetentionOut": {"days": 30},
     "RoleCreate": {
         "name": "on-call",
         "description": "Looks at deliveries, and replays them.",
@@ -133,6 +198,27 @@ EXAMPLES: Final[dict[str, story.Example]] = {
     "RoleOut": story.ROLE,
     "RolePage": _page(story.ROLE),
     "RolePatch": {"permissions": ["deliveries:write", "replays:write"]},
+    "SchemaCheck": {"schema": story.SCHEMA},
+    "SchemaCheckOut": {
+        "compatible": False,
+        "compatibility": "backward",
+        "differences": [
+            {
+                "pointer": "/required/1",
+                "detail": 'This refuses objects without `"total"`, which may have been accepted.',
+                "backward": "breaking",
+                "full": "breaking",
+            }
+        ],
+        "stored": {
+            "looked_at": 100,
+            "passed_over": 0,
+            "failing": 1,
+            "examples": [{"event_id": story.EVENT, "violations": [story.BREACH]}],
+        },
+    },
+    "SchemaVersionOut": story.SCHEMA_VERSION | {"schema": story.SCHEMA},
+    "SchemaVersionPage": _page(story.SCHEMA_VERSION),
     "SecretRotation": {"overlap_s": 3600},
     "SessionPage": _page(story.SESSION_OUT),
     "ShardPage": {"items": [story.SHARD], "next_cursor": None},
@@ -145,6 +231,17 @@ EXAMPLES: Final[dict[str, story.Example]] = {
         "slug": "acme",
     },
     "SignupOut": {"expires_at": "2026-11-24T09:00:00Z"},
+    "SimulationOut": {"steps": story.STEPS},
+    "SimulationWish": {"source_id": story.SOURCE, "sample": "invoice-paid"},
+    "SourceCheck": {
+        "scheme": "hmac",
+        "recipe": {"hmac": {"signature_header": "X-Acme-Signature"}},
+        "secrets": ["what-acme-signs-with"],
+        "example": {
+            "headers": {"X-Acme-Signature": "9wwB1Ty3vLbJdGnhVMzAJ8yF0FJ0m3yCbVKyLYw3kJ0="},
+            "body": '{"id": 1}',
+        },
+    },
     "SourceCreate": {"name": "Stripe, live", "scheme": "stripe", "secrets": [story.SIGNING_SECRET]},
     "SourceOut": story.SOURCE_OUT,
     "SourcePage": _page(story.SOURCE_OUT),
@@ -163,6 +260,8 @@ EXAMPLES: Final[dict[str, story.Example]] = {
     "TenantOut": story.TENANT_OUT,
     "TenantPatch": {"name": "Acme Ltd"},
     "TerminateIn": {"reason": "The contract has ended.", "grace_days": 30},
+    "TestSend": {"sample": "invoice-paid"},
+    "TestSendOut": {"status": 202, "id": story.EVENT, "problem": None},
     "TokenPairOut": {
         "access_token": story.ACCESS,
         "token_type": "Bearer",
@@ -185,3 +284,9 @@ EXAMPLES: Final[dict[str, story.Example]] = {
     "UserPatch": {"roles": ["admin"]},
     "VerifyIn": {"token": story.LETTER, "slug": "acme"},
 }
+
+TEXTS: Final = {
+    "text/event-stream": f"id: {story.EVENT}\nevent: event\n"
+    f"data: {msgspec.json.encode(story.EVENT_ITEM).decode()}\n\n"
+}
+"""Of what is no JSON, by its media type."""

@@ -1,4 +1,4 @@
-"""The paths that are no handlers: webhooks go past the framework (`gateway/ingest.py`)."""
+"""The paths that are no handlers: webhooks go past the framework (`gateway/ingest/`)."""
 
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ def paths() -> dict[str, Any]:
 
 
 def _receive() -> dict[str, Any]:
-    statuses = (400, 401, 403, 404, 405, 408, 413, 429, 500, 503)
+    statuses = (400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 500, 503)
     return {
         "tags": [TAG],
         "operationId": "receive_webhook",

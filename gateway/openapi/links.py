@@ -21,9 +21,12 @@ _FIRST: Final = "/items/0/id"
 _ORIGINS: Final = {
     "tenant_id": (_Origin("create_tenant"),),
     "source_id": (_Origin("create_source"), _Origin("list_sources", _FIRST)),
+    "preset_name": (_Origin("list_source_presets", "/items/0/name"),),
     "secret_id": (_Origin("rotate_source_secret", "/secrets/1/id"),),
     "destination_id": (_Origin("create_destination"), _Origin("list_destinations", _FIRST)),
     "event_id": (_Origin("list_events", _FIRST),),
+    "event_type_id": (_Origin("create_event_type"), _Origin("list_event_types", _FIRST)),
+    "number": (_Origin("list_event_type_versions", "/items/0/number"),),
     "delivery_id": (
         _Origin("list_deliveries", _FIRST),
         _Origin("list_dead_letters", _FIRST),

@@ -7,7 +7,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from gateway.auth import Access, access_of
 from gateway.declarations import Declared
-from gateway.openapi.examples import EXAMPLES, IDS
+from gateway.openapi.examples import EXAMPLES, IDS, TEXTS
 from gateway.openapi.headers import headers
 from gateway.openapi.responses import content_of, problem
 
@@ -39,6 +39,8 @@ IF_NONE_MATCH: Final[dict[str, Any]] = {
     },
 }
 _ID_PATTERN: Final = "^{prefix}[0-7][0-9a-hjkmnp-tv-z]{{25}}$"
+_OTHER_NAMES: Final = frozenset({"number", "preset_name", "secret_id"})
+"""What is named in paths by no TypeID."""
 _SIGNING_IN: Final = frozenset({"login", "refresh", "confirm_password_reset"})
 """Public, and about a credential all the same."""
 _CREATED: Final = "201"
@@ -59,6 +61,7 @@ def complete(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
         operation["security"] = []
     elif access.kind == "user":
         operation["security"] = [{ACCESS_TOKEN: []}]
+    _mend_body(operation.get("requestBody", {}))
     _exemplify(operation.get("requestBody", {}))
     _complete_successes(operation, handler)
     if _is_kept(handler):
@@ -115,16 +118,28 @@ def _mended(parameter: dict[str, Any]) -> dict[str, Any]:
         schema["enum"] = [value for value in schema["enum"] if value is not None]
     mended = {key: parameter[key] for key in kept if key in parameter} | {"schema": schema}
     if parameter["in"] == "path" and name in IDS:
-        prefix = IDS[name].partition("_")[0] + "_"
-        if name != "secret_id":
+        if name not in _OTHER_NAMES:
+            prefix = str(IDS[name]).partition("_")[0] + "_"
             schema["pattern"] = _ID_PATTERN.format(prefix=prefix)
         mended["example"] = IDS[name]
     return mended
 
 
+def _mend_body(body: dict[str, Any]) -> None:
+    """Say of a body that may be left out just that: a null is not the same."""
+    for content in body.get("content", {}).values():
+        choices = content["schema"].get("oneOf", ())
+        left = [choice for choice in choices if choice != {"type": "null"}]
+        if len(left) == 1 < len(choices):
+            content["schema"] = left[0]
+            body["required"] = False
+
+
 def _exemplify(carrier: dict[str, Any]) -> None:
     """Add its examples to what has content with schemas of ours."""
-    for content in carrier.get("content", {}).values():
+    for media_type, content in carrier.get("content", {}).items():
+        if media_type in TEXTS:
+            content["example"] = TEXTS[media_type]
         schema = content["schema"]
         if "oneOf" in schema:
             # One of them may fit what is another.

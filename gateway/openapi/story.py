@@ -27,8 +27,11 @@ IDS: Final = {
     "tenant_id": TENANT,
     "source_id": SOURCE,
     "secret_id": "sec_b3f0a1c94d27",
+    "preset_name": "stripe",
     "destination_id": DESTINATION,
     "event_id": EVENT,
+    "event_type_id": "ety_01m83zq3xkf4a9r6p2t8c5v7bn",
+    "number": 2,
     "delivery_id": DELIVERY,
     "replay_id": REPLAY,
     "key_id": KEY,
@@ -66,13 +69,18 @@ ADMIN_TENANT: Final[Example] = TENANT_OUT | {
 SOURCE_OUT: Final[Example] = {
     "id": SOURCE,
     "name": "Stripe, live",
+    "preset": "stripe",
     "scheme": "stripe",
     "state": "active",
+    "pause_mode": None,
     "recipe": {"tolerance": 300},
     "secrets": SECRETS,
     "ingest_url": "https://hooks.example.com/in/4jJ0rZ8QmT2vXc6LbN1sKp",
-    "max_body_bytes": 524_288,
+    "max_body_bytes": 5_242_880,
     "webhooks_per_minute": None,
+    "content_types": ["application/json"],
+    "indexed_fields": ["/data/object/customer"],
+    "encrypts": False,
     "created_at": MONDAY,
     "updated_at": MONDAY,
 }
@@ -99,6 +107,32 @@ EVENT_ITEM: Final[Example] = {
     "content_type": "application/json",
     "size": 42,
     "received_at": MONDAY,
+    "status": "accepted",
+    "violations": [],
+    "schema_version": 2,
+    "encrypted": False,
+}
+SCHEMA: Final[Example] = {
+    "type": "object",
+    "required": ["id", "total"],
+    "properties": {"total": {"type": "integer", "minimum": 0}},
+}
+EVENT_TYPE_ITEM: Final[Example] = {
+    "id": IDS["event_type_id"],
+    "name": "invoice.paid",
+    "description": "An invoice was paid in full.",
+    "mode": "quarantine",
+    "compatibility": "backward",
+    "latest_version": 2,
+    "created_at": MONDAY,
+    "updated_at": NOON,
+}
+SCHEMA_VERSION: Final[Example] = {"number": 2, "created_at": NOON, "size": 105}
+BREACH: Final[Example] = {"pointer": "/total", "detail": '"12" is not of type "integer"'}
+EVENT_PUBLISH: Final[Example] = {
+    "id": "order-4711-paid",
+    "event_type": "order.paid",
+    "payload": {"order": 4711, "total": 12},
 }
 DELIVERY_OUT: Final[Example] = {
     "id": DELIVERY,
@@ -227,3 +261,46 @@ SHARD: Final[Example] = {
     "tenants": 12,
     "is_reachable": True,
 }
+PRESET_ITEM: Final[Example] = {
+    "name": "stripe",
+    "title": "Stripe",
+    "scheme": "stripe",
+    "docs_url": "https://docs.stripe.com/webhooks/signature",
+}
+DROP: Final[Example] = {
+    "begins": "2026-10-23T00:00:00Z",
+    "ends": "2026-10-24T00:00:00Z",
+    "events": 1200,
+    "bytes": 345_600,
+    "kept": 3,
+    "dropped_at": MONDAY,
+}
+REFUSAL: Final[Example] = {
+    "at": MONDAY,
+    "reason": "signature-invalid",
+    "detail": "the signature matches no live secret of this source",
+    "method": "POST",
+    "address": "192.0.2.7",
+    "headers": [["content-type", "application/json"], ["stripe-signature", "***"]],
+    "size": 42,
+    "body_sha256": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
+}
+
+
+def _step(name: str, outcome: str, detail: str, **told: Any) -> Example:
+    nothing: Example = {
+        "event_type": None,
+        "provider_id": None,
+        "violations": [],
+        "destinations": [],
+    }
+    return {"name": name, "outcome": outcome, "detail": detail} | nothing | told
+
+
+STEPS: Final = [
+    _step("verify", "passed", "The signature is right.", event_type="invoice.paid"),
+    _step("validate", "skipped", "Its type has no schema to keep."),
+    _step("match", "passed", "Destinations that would get it: 0."),
+    _step("transform", "skipped", "No transformation is configured."),
+    _step("deliver", "skipped", "It was not asked for."),
+]

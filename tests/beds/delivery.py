@@ -32,6 +32,7 @@ from crossdock.delivery.model import (
 from crossdock.delivery.service import Deliveries, Destinations
 from crossdock.inbound.persist import Arrival, Persister, decode
 from crossdock.paging import Window
+from crossdock.secrets.payloads import BatchKeys
 from crossdock.secrets.seal import Sealer
 from crossdock.tenancy.service import Tenants
 from proto import ingest
@@ -145,6 +146,8 @@ class DeliveryBed:
         self.deliveries = Deliveries(databases)
         self.tenants = Tenants(databases, shard=settings.shard)
         self.persister = Persister(database, lease_s=30)
+        self.payloads = Sealer.from_text(settings.keys.payloads, setting="the tests' key")
+        self.keys = BatchKeys(database, "dispatch", self.payloads)
         self._serial = 0
 
     async def tenant(self) -> UUID:
@@ -222,7 +225,7 @@ class DeliveryBed:
             held_bytes=held_bytes,
         )
         async with Client(GUARD, connections=caps.total) as client:
-            dispatcher = Dispatcher(self.database, client, self.sealer, settings)
+            dispatcher = Dispatcher(self.database, client, self.sealer, settings, keys=self.keys)
             running = asyncio.create_task(dispatcher.run())
             try:
                 yield dispatcher

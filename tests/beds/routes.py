@@ -27,6 +27,14 @@ PAGES: Final = ("/docs", "/problems", "/schema")
 anybody's, and are no part of the document."""
 
 
+NOBODYS: Final = frozenset({"/v1/source-presets/{preset_name}"})
+"""What is named in their paths is the same for everybody."""
+
+
+ENDLESS: Final = frozenset({"/v1/events/stream"})
+"""What answers for as long as anybody listens: no walk through all routes waits for its end."""
+
+
 def handlers(app: Litestar) -> list[tuple[str, str, HTTPRouteHandler]]:
     """Return method, path and handler of every route of ours."""
     return [

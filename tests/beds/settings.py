@@ -21,8 +21,8 @@ from crossdock.directory import Directory, Memory
 from crossdock.directory.follower import Follower
 from crossdock.errors import BrokerUnavailable, DatabaseUnavailable, Unavailable
 from crossdock.inbound.model import OpenedSource, SourceEdit
-from crossdock.inbound.rules import token_hash
-from crossdock.inbound.service import Sources
+from crossdock.inbound.sources.rules import token_hash
+from crossdock.inbound.sources.service import Sources
 from crossdock.outbox import store
 from crossdock.outbox.service import drain_forever
 from crossdock.secrets.seal import Sealer

@@ -16,7 +16,6 @@ from litestar import Litestar
 from crossdock import ids
 from crossdock.config import Settings
 from crossdock.db import Databases
-from crossdock.health import Health
 from crossdock.identity import emails
 from crossdock.identity.verification import Memory
 from crossdock.mail.model import Mail
@@ -24,6 +23,7 @@ from gateway import identity
 from gateway.identity import Identity
 from gateway.rest import create_rest
 from proto.settings import TenantSettings
+from tests.beds.open_runtime import OpenRuntime
 
 PASSWORD: Final = "correct horse battery staple"
 _numbers = count(1)
@@ -46,15 +46,6 @@ class Unknowing:
     ) -> bool:
         """Fail: nobody may ask what is not current."""
         raise AssertionError((tenant_id, user_id, session_id, issued_at))
-
-
-class Open(msgspec.Struct):
-    """The part of a gateway's runtime that the REST API needs."""
-
-    database: Databases
-    health: Health
-    directory: Any
-    identity: Identity
 
 
 class Person:
@@ -158,22 +149,12 @@ class SigningInBed:
         try:
             async with identity.opened(bed.settings, bed.database, known) as bed.identity:
                 await bed.identity.signing_keys.load()
-                bed.app = create_rest(bed.settings, cast("Any", bed.runtime(known)))
+                bed.app = create_rest(bed.settings, OpenRuntime(bed.database, bed.identity))
                 async with bed.client(bed.app) as bed.http:
                     yield bed
         finally:
             await bed.database.close()
             await bed.admin.close()
-
-    def runtime(self, memory: Memory, **other: Any) -> Open:
-        """Return the runtime of a gateway, with some other part than this one's."""
-        known = {
-            "database": self.database,
-            "health": Health({}, required=frozenset()),
-            "directory": memory,
-            "identity": self.identity,
-        }
-        return Open(**{**known, **other})
 
     def client(self, app: Litestar) -> httpx.AsyncClient:
         """Return a client of an application."""

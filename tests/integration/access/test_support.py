@@ -19,7 +19,7 @@ from crossdock.config import Settings
 from crossdock.embedded import EmbeddedPostgres
 from crossdock.tenancy.rules import PLATFORM
 from gateway.auth import SAFE, access_of
-from tests.beds.routes import handlers
+from tests.beds.routes import ENDLESS, handlers
 
 REASON = "They asked why their webhooks are late."
 
@@ -93,7 +93,7 @@ async def test_it_looks_and_no_more(desk: Desk, app: Litestar, admin: Any) -> No
     for method, path, handler in handlers(app):
         access = access_of(handler)
         assert access is not None
-        if access.kind == "public":
+        if access.kind == "public" or path in ENDLESS:
             continue
         one = path.replace("{", "").replace("}", "")
         answer = await inside.request(method, one, json={} if method != "GET" else None)

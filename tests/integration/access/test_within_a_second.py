@@ -19,9 +19,10 @@ from crossdock.tenancy.service import Tenants
 from gateway.identity import opened
 from gateway.rest import create_rest
 from tests.beds.crowd import Crowd
+from tests.beds.open_runtime import OpenRuntime
 from tests.beds.settings import SettingsBed
 from tests.integration.access.conftest import House
-from tests.integration.rest.conftest import Caller, OpenRuntime
+from tests.integration.rest.conftest import Caller
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ async def own_house(
     async with opened(settings, database, bed.directory) as identity:
         await identity.signing_keys.load()
         health = Health(dict, required=frozenset())
-        app = create_rest(settings, OpenRuntime(database, health, identity))
+        app = create_rest(settings, OpenRuntime(database, identity, health))
         transport = httpx.ASGITransport(cast("Any", app))
 
         def connect(token: str) -> httpx.AsyncClient:

@@ -9,6 +9,7 @@ import pytest
 from litestar import Litestar
 
 from gateway.request import MAX_BODY_BYTES
+from tests.beds.routes import ENDLESS
 from tests.integration.edge.conftest import PUBLIC
 from tests.integration.rest.conftest import Caller
 
@@ -73,9 +74,11 @@ async def test_every_route_answers_with_them(
         asked: list[tuple[str, dict[str, str]]] = [(method, {}) for method in METHODS]
         asked += [(method, {"authorization": f"Bearer {key}"}) for method in WITH_A_KEY]
         for method, headers in asked:
-            answer = await http.request(method, path, headers=headers)
+            async with http.stream(method, path, headers=headers) as answer:
+                if path not in ENDLESS:
+                    await answer.aread()
             assert_secured(answer)
-            assert answer.status_code < 500, (method, path, answer.text)
+            assert answer.status_code < 500, (method, path)
             statuses.add(answer.status_code)
 
     assert {200, 401, 403, 404, 405} <= statuses

@@ -23,6 +23,7 @@ from crossdock.tenancy.service import Tenants
 from gateway.identity import Identity, opened
 from gateway.rest import create_rest
 from tests.beds.crowd import Crowd
+from tests.beds.open_runtime import OpenRuntime
 from tests.beds.signing_in import Unknowing
 
 _numbers = count(1)
@@ -37,14 +38,6 @@ class Caller(msgspec.Struct):
     tenant_id: UUID
     key: str
     http: httpx.AsyncClient
-
-
-class OpenRuntime(msgspec.Struct):
-    """The part of a gateway's runtime that the REST API needs."""
-
-    database: Databases
-    health: Health
-    identity: Identity
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +163,7 @@ async def app(settings: Settings, database: Databases, identity: Identity) -> Li
         """Answer at once."""
 
     health = Health({"nats": up, "postgres": up}, required=frozenset({"nats"}))
-    return create_rest(settings, OpenRuntime(database, health, identity))
+    return create_rest(settings, OpenRuntime(database, identity, health))
 
 
 @pytest.fixture(scope="module")
@@ -265,11 +258,14 @@ async def owner(new_tenant: Any, crowd: Any, connect: Any, rows: Any) -> dict[st
         "user_id": colleague.wire_id,
         "session_id": ids.encode("ses", member.session_id),
         "tenant_id": ids.encode("ten", caller.tenant_id),
+        "number": "1",
+        "preset_name": "stripe",
     }
     for name, path, body in (
         ("replay_id", "/v1/replays", {}),
         ("key_id", "/v1/api-keys", {"name": "k", "permissions": ["events:read"]}),
         ("invitation_id", "/v1/invitations", {"email": "i@example.com", "roles": ["viewer"]}),
+        ("event_type_id", "/v1/event-types", {"name": "t", "schema": {}}),
         ("role_id", "/v1/roles", {"name": "r", "permissions": ["events:read"]}),
     ):
         owned[name] = (await made(path, **body))["id"]

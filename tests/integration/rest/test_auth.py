@@ -13,9 +13,9 @@ from crossdock.access.authentication import CACHE_KEYS, Authenticator
 from crossdock.access.permissions import PERMISSIONS
 from crossdock.access.service import ApiKeys
 from crossdock.errors import Unauthenticated
-from crossdock.health import Health
 from crossdock.tenancy.service import Tenants
 from gateway.rest import create_rest
+from tests.beds.open_runtime import OpenRuntime
 
 
 class Clock:
@@ -263,12 +263,7 @@ async def test_a_tenant_of_another_shard_is_unknown_here(
 async def test_a_route_that_says_nothing_or_two_things_is_closed_to_all(
     settings: Any, database: Any, identity: Any, alice: Any, crowd: Any
 ) -> None:
-    class Runtime:
-        health = Health({}, required=frozenset())
-
-    Runtime.database = database  # type: ignore[attr-defined]
-    Runtime.identity = identity  # type: ignore[attr-defined]
-    app = create_rest(settings, Runtime())  # type: ignore[arg-type]
+    app = create_rest(settings, OpenRuntime(database, identity))
 
     async def forgotten() -> dict[str, str]:
         """Show what nobody should see."""

@@ -7,12 +7,12 @@ from uuid import UUID
 import httpx
 import pytest
 import structlog
-from litestar import Litestar, get
+from litestar import get
 from litestar.params import PathParameter
 
 from crossdock import context, ids
-from crossdock.health import Health
 from gateway.rest import create_rest
+from tests.beds.open_runtime import OpenRuntime
 
 OTHER = UUID(int=1)
 
@@ -71,12 +71,7 @@ def probe(database: Any) -> Probe:
 
 @pytest.fixture(scope="module")
 async def probed(settings: Any, database: Any, identity: Any, probe: Probe) -> Any:
-    class Runtime:
-        health = Health({}, required=frozenset())
-
-    Runtime.database = database  # type: ignore[attr-defined]
-    Runtime.identity = identity  # type: ignore[attr-defined]
-    app: Litestar = create_rest(settings, Runtime())  # type: ignore[arg-type]
+    app = create_rest(settings, OpenRuntime(database, identity))
     for route in probe.routes():
         app.register(route)
     transport = httpx.ASGITransport(cast("Any", app))

@@ -17,7 +17,7 @@ from gateway.idempotency import changing, declaration
 from tests.beds.routes import name_of
 
 SOURCE: Final = {"scheme": "none", "secrets": []}
-KEYLESS: Final = {"login", "refresh"}
+KEYLESS: Final = {"check_event_type", "check_source", "login", "refresh", "validate_payload"}
 SECRETS: Final = {
     "access_token",
     "csrf_token",

@@ -101,6 +101,10 @@ async def test_sources(alice: Any, walk: Walk) -> None:
     source = await walk.twice(alice.http, "POST", "/v1/sources", body, status=201)
     path = f"/v1/sources/{source['id']}"
     await walk.twice(alice.http, "PATCH", path, {"name": "renamed"})
+    wish = {"source_id": source["id"], "sample": "charge-succeeded"}
+    await walk.twice(alice.http, "POST", "/v1/simulations", wish)
+    # There is no broker behind these tests, so no event: what is kept is that answer.
+    await walk.twice(alice.http, "POST", f"{path}/test", {"sample": "invoice-paid"})
     await walk.twice(alice.http, "POST", f"{path}/pause")
     await walk.twice(alice.http, "POST", f"{path}/resume")
     rotated = await walk.twice(alice.http, "POST", f"{path}/rotate-secret", {})
@@ -108,6 +112,28 @@ async def test_sources(alice: Any, walk: Walk) -> None:
     old = next(one["id"] for one in rotated["secrets"] if one["ends_at"])
     await walk.twice(alice.http, "DELETE", f"{path}/secrets/{old}", status=204)
     await walk.twice(alice.http, "DELETE", path, status=204)
+
+
+async def test_event_types(alice: Any, walk: Walk) -> None:
+    body = {"name": "walked", "schema": {"type": "object"}}
+    made = await walk.twice(alice.http, "POST", "/v1/event-types", body, status=201)
+    path = f"/v1/event-types/{made['id']}"
+    changed = await walk.twice(alice.http, "PATCH", path, {"schema": {}, "mode": "warn"})
+    assert changed["latest_version"] == 2, "It was changed once."
+    await walk.twice(alice.http, "DELETE", path, status=204)
+
+
+async def test_events(alice: Any, walk: Walk, rows: Any, admin: Any) -> None:
+    for what in ("release", "drop"):
+        event = await rows.event(alice.tenant_id)
+        await admin.execute(
+            "UPDATE crossdock.events SET status = 'quarantined' WHERE id = $1", event
+        )
+        await walk.twice(alice.http, "POST", f"/v1/events/{ids.encode('evt', event)}/{what}")
+    # There is no broker behind these tests, so nothing is published.
+    body = {"id": "walked", "event_type": "a", "payload": 1}
+    await walk.twice(alice.http, "POST", "/v1/events", body, status=503)
+    await walk.twice(alice.http, "POST", "/v1/events/batch", {"events": [body]}, status=503)
 
 
 async def test_destinations_and_deliveries(alice: Any, walk: Walk, rows: Any) -> None:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from crossdock import ids, native
-from crossdock.inbound.sealing import secret_context
+from crossdock.inbound.sources.sealing import secret_context
 from crossdock.secrets.model import decode
 from crossdock.secrets.seal import Sealer
 
@@ -115,7 +115,8 @@ async def test_every_write_tells_the_gateways_in_its_transaction(alice: Any, adm
 async def test_a_recipe_is_kept_as_it_will_be_prepared(
     alice: Any, settings: Any, admin: Any
 ) -> None:
-    made = await make(alice, scheme="hmac", recipe={"hmac": HMAC, "dedupe": ["/id"]})
+    recipe = {"hmac": HMAC, "dedupe": ["/id"]}
+    made = await make(alice, scheme="hmac", recipe=recipe, unchecked=True)
     row = await in_database(admin, made)
     recipe = msgspec.json.decode(row["recipe"])
     assert recipe["scheme"] == "hmac"
@@ -187,11 +188,12 @@ async def test_nobody_sets_what_is_not_theirs_to_set(
 
 
 async def test_a_patch_merges_and_null_means_the_default(alice: Any) -> None:
-    made = await make(alice, scheme="hmac", recipe={"hmac": HMAC, "dedupe": "none"})
+    recipe = {"hmac": HMAC, "dedupe": "none"}
+    made = await make(alice, scheme="hmac", recipe=recipe, unchecked=True)
     path = f"/v1/sources/{made['id']}"
     changed = await alice.http.patch(
         path,
-        content=b'{"name":"renamed","recipe":{"dedupe":null,"hmac":{"prefix":null}}}',
+        content=b'{"name":"renamed","recipe":{"dedupe":null,"hmac":{"prefix":null}},"unchecked":true}',
         headers={"content-type": "application/merge-patch+json"},
     )
     assert changed.status_code == 200, changed.text
@@ -376,5 +378,5 @@ async def test_a_deleted_source_is_gone_from_everywhere(alice: Any) -> None:
 @pytest.mark.parametrize("scheme", native.SCHEMES)
 async def test_every_scheme_can_be_used_with_nothing_but_its_name(alice: Any, scheme: str) -> None:
     recipe = {"hmac": HMAC} if scheme == "hmac" else {}
-    made = await make(alice, scheme=scheme, recipe=recipe)
+    made = await make(alice, scheme=scheme, recipe=recipe, unchecked=True)
     assert made["scheme"] == scheme

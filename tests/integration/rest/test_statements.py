@@ -19,6 +19,7 @@ from crossdock.db.migrate import migrate
 from crossdock.embedded import EmbeddedPostgres
 from gateway.openapi import assemble
 from tests.beds.crowd import Crowd, Member
+from tests.beds.routes import ENDLESS
 from tests.beds.statements import TUNING, Statements
 from tests.conftest import QUICK
 
@@ -32,24 +33,35 @@ CLONED = {
     "audit": {"action": "'a' || i"},
     "deliveries": {"last_status": "i"},
     "destinations": {"name": "'d' || i"},
+    "event_type_versions": {"number": "i + 1"},
+    "event_types": {"name": "'t' || i"},
     "events": {"event_type": "'t' || i"},
     "invitations": {"email": "i || '@example.com'", "token_hash": "'\\x' || md5(i::text)"},
+    "refusals": {"detail": "'d' || i"},
     "replays": {"matched": "i"},
+    "retention_drops": {"events": "i"},
     "roles": {"name": "'r' || i"},
     "sessions": {"address": "'127.0.0.1'"},
     "support_accesses": {"reason": "'w' || i"},
     "users": {"email": "'u' || i || '@example.com'"},
 }
-"""What differs between the rows of one table, besides their ids."""
+"""What differs between the rows of one table, besides their ids, where they have any."""
 
 FIRST = {
     "alerts": "kind, subject, level) VALUES ($1, $2, 'quota_near', 's', 80)",
     "audit": "actor_kind, action) VALUES ($1, $2, 'system', 'a')",
     "replays": "filter) VALUES ($1, $2, '{}')",
+    "retention_drops": "begins, ends, events, bytes, kept) VALUES ($1, $2, now(), now(), 1, 1, 0)",
     "support_accesses": "operator_id, operator, reason, ends_at)"
     " VALUES ($1, $2, uuidv7(), 'o@example.com', 'why', now() + interval '1 hour')",
 }
 """Rows that no call of the API leaves behind at once."""
+
+REFUSED = (
+    "INSERT INTO crossdock.refusals (tenant_id, source_id, id, reason, detail, method, address,"
+    " headers, size) VALUES ($1, $2, $3, 'malformed', 'd', 'POST', '127.0.0.1', '[]', 1)"
+)
+"""And one that is of another."""
 
 CHANGES: tuple[tuple[str, str, Any], ...] = (
     ("post", "/v1/events/{event_id}/replay", None),
@@ -68,8 +80,15 @@ CHANGES: tuple[tuple[str, str, Any], ...] = (
 )
 """Changes that can be made again and again, and with what body."""
 
-WITHOUT = {"/v1/admin/shards"}
-"""Shards are databases; each is asked by itself how it is."""
+WITHOUT = {
+    *ENDLESS,
+    "/v1/admin/shards",  # shards are databases; each is asked by itself how it is
+    # in no table:
+    "/v1/retention",
+    "/v1/source-presets",
+    "/v1/source-presets/{preset_name}",
+}
+"""What is read otherwise."""
 
 
 class Household(msgspec.Struct):
@@ -144,9 +163,13 @@ async def house(
         "delivery_id": ids.encode("dlv", delivery),
         "user_id": person.wire_id,
         "key_id": await made("/v1/api-keys", name="k", permissions=["events:read"]),
+        "event_type_id": await made("/v1/event-types", name="t", schema={}),
+        "number": "1",
+        "preset_name": "stripe",
         "role_id": await made("/v1/roles", name="r", permissions=["events:read"]),
         "invitation_id": await made("/v1/invitations", email="i@example.com", roles=["viewer"]),
     }
+    await admin.execute(REFUSED, caller.tenant_id, ids.decode("src", source), ids.new())
     first = {table: await _first(admin, caller.tenant_id, table) for table in FIRST}
     named["replay_id"] = ids.encode("rpl", first["replays"])
     named["support_id"] = ids.encode("sup", first["support_accesses"])
@@ -165,12 +188,14 @@ async def _first(admin: asyncpg.Connection, tenant_id: UUID, table: str) -> UUID
 async def _multiply(admin: asyncpg.Connection, house: Household) -> None:
     """Make many of everything there is one of, and many tenants."""
     for table, other in CLONED.items():
+        key = "event_type_id" if table == "event_type_versions" else "id"
         pairs = ", ".join(f"'{column}', {value}" for column, value in other.items())
         await admin.execute(
             f"INSERT INTO crossdock.{table} SELECT (jsonb_populate_record(one,"  # noqa: S608
             f" jsonb_build_object('id', uuidv7(), {pairs}))).*"
             f" FROM crossdock.{table} AS one, generate_series(1, {MANY - 1}) AS i"
-            f" WHERE id = (SELECT id FROM crossdock.{table} WHERE tenant_id = $1 LIMIT 1)",
+            f" WHERE (tenant_id, {key}) ="
+            f" (SELECT tenant_id, {key} FROM crossdock.{table} WHERE tenant_id = $1 LIMIT 1)",
             house.tenant_id,
         )
     for table, own in (("tenants", "id"), ("placements", "tenant_id")):

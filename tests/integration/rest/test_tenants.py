@@ -120,6 +120,7 @@ async def test_operators_make_and_list_tenants(boss: httpx.AsyncClient) -> None:
     assert (made["plan"], made["shard"], made["tier"]) == ("business", 0, "shared")
     assert (await boss.post(TENANTS, json={"name": "New", "slug": slug})).status_code == 409
     assert (await boss.post(TENANTS, json={"name": "New", "shard": 99})).status_code == 404
+    assert (await boss.post(TENANTS, json={"name": "New", "shard": 2**31})).status_code == 422
     page = ok(await boss.get(f"{TENANTS}?limit=1"))
     assert page["items"] == [made]
     ok(await boss.get(f"{TENANTS}?limit=1&cursor={page['next_cursor']}"))

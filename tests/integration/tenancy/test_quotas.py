@@ -23,7 +23,7 @@ from crossdock.delivery.replays.service import Replays
 from crossdock.delivery.service import Destinations
 from crossdock.errors import Conflict, Invalid, QuotaReached
 from crossdock.inbound.model import SourceEdit
-from crossdock.inbound.service import Sources
+from crossdock.inbound.sources.service import Sources
 from crossdock.mail.letters import Letters
 from crossdock.mail.service import Postbox
 from crossdock.secrets.seal import Sealer
