@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Final, TypeVar
+from types import NoneType
+from typing import Any, Final, TypeVar, get_args
 from uuid import UUID
 
 import msgspec
@@ -96,7 +97,7 @@ class ApiRequest(Request[None, Principal, State]):
             raise UnsupportedMediaType(wanted, Violation("Content-Type:", wanted))
         body = await self.body()
         declared = self.route_handler.parsed_fn_signature.parameters["data"].annotation
-        data = decode(body, declared)
+        data = decode(body, _sent(declared))
         if b"\\u0000" in body:
             _refuse_nulls(msgspec.json.decode(body))
         return data
@@ -133,6 +134,13 @@ class ApiRequest(Request[None, Principal, State]):
     def _cursors(self) -> paging.Cursors:
         cursors: paging.Cursors = self.app.state.cursors
         return cursors
+
+
+def _sent(declared: Any) -> Any:
+    """Return the type of a body that is there: what may be left out is still no `null`."""
+    kinds = get_args(declared)
+    left = [kind for kind in kinds if kind is not NoneType]
+    return left[0] if len(left) == 1 < len(kinds) else declared
 
 
 def decode(body: bytes, declared: type[T]) -> T:

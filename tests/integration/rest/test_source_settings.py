@@ -280,6 +280,8 @@ async def test_a_pause_says_how_and_may_change_its_mode(alice: Any, admin: Any) 
     await alice.http.post(f"{path}/resume")
     assert await releases(admin, made) == 1, "it was not paused"
     assert pointers(await alice.http.post(f"{path}/pause", json={"mode": "drop"})) == ["/mode"]
+    null = {"content": b"null", "headers": {"content-type": "application/json"}}
+    assert pointers(await alice.http.post(f"{path}/pause", **null)) == [""]
 
 
 async def test_what_a_deleted_source_held_back_is_released(alice: Any, admin: Any) -> None:
