@@ -7,6 +7,7 @@ own: `private_nats`, `private_postgres`.
 """
 
 import asyncio
+import signal
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -37,6 +38,10 @@ GENEROUS: Final = LimitSettings(
     address_per_minute=1_000_000, address_burst=1_000_000, key_per_minute=1_000_000
 )
 """All tests come from one address, and in a hurry."""
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # So it is in the background of a shell, and what we start would ignore Ctrl-C as well.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from crossdock.config import GatewaySettings
 from crossdock.samples.composing import Webhook
 from crossdock.samples.sender import (
     ACCEPTED,
@@ -29,7 +30,7 @@ SPOILT: Final[tuple[tuple[Corruption, str, int], ...]] = (
 DUPLICATES: Final = 150
 UNKNOWN: Final = 30
 TOO_LARGE: Final = 5
-LARGE_BYTES: Final = 2 * 1024 * 1024
+LARGE_BYTES: Final = GatewaySettings().max_body_bytes + 1
 
 
 class Tally(msgspec.Struct):

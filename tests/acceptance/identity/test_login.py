@@ -10,7 +10,9 @@ import pytest
 
 from tests.acceptance.identity.people import Person, Town, email, password, settled
 from tests.acceptance.identity.problems import invalid, kind, ok, refused, refused_anyhow, told
+from tests.faults.stack import TEMPO
 
+ACCESS_TTL_S = int(TEMPO["CROSSDOCK_IDENTITY__ACCESS_TTL_S"])
 LOGIN = "/v1/auth/login"
 RESET = "/v1/auth/password/reset"
 STORM = 60
@@ -29,7 +31,7 @@ async def test_signing_in_gives_a_pair_of_tokens(owner: Person) -> None:
 
     pair = ok(reply, 200)
     assert set(pair) == PAIR
-    assert (pair["token_type"], pair["expires_in"]) == ("Bearer", 600)
+    assert (pair["token_type"], pair["expires_in"]) == ("Bearer", ACCESS_TTL_S)
     assert pair["session_id"].startswith("ses_")
     assert pair["refresh_token"].startswith("cdr_dev_")
     assert "no-store" in reply.headers["cache-control"]
