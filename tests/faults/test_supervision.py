@@ -207,6 +207,7 @@ def test_each_program_knows_only_its_own_secrets(shared_up: Up) -> None:
         "key-identity",
         "key-mail",
         "key-answers",
+        "key-payloads",
     }
     assert known["worker"] == {
         "nats",
@@ -218,6 +219,7 @@ def test_each_program_knows_only_its_own_secrets(shared_up: Up) -> None:
         "postgres-operator",
         "key-destinations",
         "key-mail",
+        "key-payloads",
     }
     lines = [" ".join(one.cmdline()) for one in shared_up.family()]
     assert not [name for name, secret in secrets.items() if any(secret in line for line in lines)]
