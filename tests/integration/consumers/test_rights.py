@@ -208,6 +208,7 @@ async def test_it_hears_nothing_of_others(intruder: Intruder, announce: Callable
     await intruder.bus.jetstream().consumer_info("INGEST", subjects.persist_consumer(0))
     await announce(OURS)
     marker = await intruder.client.subscribe(f"events.{OURS}.>")
+    await intruder.client.flush()  # what is announced goes by another connection
     await announce(OURS)
     await marker.next_msg(5)
     assert not [one for one in heard if not one.startswith(f"events.{OURS}.")]
