@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from crossdock.cli.options import print_json
 from crossdock.client import Client, ClientError
 from crossdock.errors import ConfigurationError, CrossdockError
 
@@ -126,11 +127,6 @@ def tell_all(
     for item in items:
         table.add_row(*(_word(item.get(name)) for name in columns))
     plain.print(table)
-
-
-def print_json(found: Any) -> None:
-    """Print a line of JSON."""
-    print(msgspec.json.encode(found).decode(), flush=True)
 
 
 def given(**options: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import typer
 
 from crossdock.cli import api
 from crossdock.cli.api import HERE, Count, Json, Key, Url
+from crossdock.cli.options import print_json
 from crossdock.client import Client
 from crossdock.client.models.event_types import EventTypeItem
 from crossdock.errors import NotFound
@@ -103,7 +104,7 @@ def check(
     with api.calling(url, key) as client:
         found = client.event_types.check(_id(client, event_type), schema=new)
     if as_json:
-        api.print_json(found)
+        print_json(found)
     else:
         stored = found.stored
         api.plain.print(
@@ -130,7 +131,7 @@ def validate(
     with api.calling(url, key) as client:
         found = client.event_types.validate_payload(_id(client, event_type), payload=given)
     if as_json:
-        api.print_json(found)
+        print_json(found)
     else:
         words, breaches = ("pointer", "detail"), found.violations
         api.tell_all(breaches, words, limit=len(breaches) or 1, as_json=False, empty="Valid.")

@@ -10,6 +10,7 @@ from rich.progress import Progress
 
 from crossdock.cli import api
 from crossdock.cli.api import HERE, Count, Json, Key, SourceOption, TypeOption, Url
+from crossdock.cli.options import print_json
 from crossdock.cli.republish import republish
 from crossdock.client import LiveEvent
 from crossdock.client.models.events import EventPublish
@@ -143,7 +144,7 @@ def publish_all(
             ]
             bar.advance(task, len(some))
     if as_json:
-        api.print_json({"published": len(wishes) - len(failed), "refused": failed})
+        print_json({"published": len(wishes) - len(failed), "refused": failed})
     else:
         api.plain.print(f"{len(wishes) - len(failed)} published, {len(failed)} refused")
         for one in failed:
@@ -196,7 +197,7 @@ app.command()(republish)
 
 def _tell(found: LiveEvent, *, as_json: bool) -> None:
     if as_json:
-        api.print_json(found)
+        print_json(found)
         return
     moment = found.received_at.astimezone().strftime("%H:%M:%S")
     words = f"{moment}  {found.id}  {found.event_type or '-'}  {found.status}  {found.size} B"

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -11,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from crossdock.cli.options import Data, Json, print_json
 from crossdock.config import LogSettings, Settings
 from crossdock.db import Databases
 from crossdock.identity.keys import KeyInfo, SigningKeys, list_keys
@@ -22,21 +22,13 @@ T = TypeVar("T")
 
 app = typer.Typer(no_args_is_help=True, help="Rotate and list the keys that sign access tokens.")
 
-Data = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder of the `crossdock up` to work on; else settings come from the environment."
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON object.")]
-
 
 @app.command("list")
 def list_all(data: Data = None, as_json: Json = False) -> None:
     """List all keys, newest first: which signs, which will, which did."""
     keys = _run(find_settings(data), list_keys)
     if as_json:
-        _print_json({"items": [_shown(key) for key in keys]})
+        print_json({"items": [_shown(key) for key in keys]})
         return
     table = Table("kid", "algorithm", "phase", "signs from", "ends at")
     for key in keys:
@@ -75,7 +67,7 @@ def rotate(
 
     made = _run(settings, work)
     if as_json:
-        _print_json(_shown(made))
+        print_json(_shown(made))
         return
     print(f"Key {made.kid} signs from {_moment(made.signs_from)}.")
     if revoke_old:
@@ -101,7 +93,3 @@ def _moment(moment: datetime) -> str:
 def _shown(key: KeyInfo) -> dict[str, Any]:
     shown: dict[str, Any] = msgspec.to_builtins(key)
     return shown
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    print(msgspec.json.encode(value).decode())

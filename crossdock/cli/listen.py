@@ -12,6 +12,7 @@ import typer
 
 from crossdock.cli import api
 from crossdock.cli.api import HERE, CallFailed, Key, SourceOption, TypeOption, Url
+from crossdock.cli.options import print_json
 from crossdock.client import AsyncClient, ClientError
 from crossdock.client.errors import NotFound
 from crossdock.client.models.events import Event
@@ -150,7 +151,7 @@ def _check(url: str) -> None:
 
 def _tell(done: Forwarded, *, as_json: bool) -> None:
     if as_json:
-        api.print_json(done)
+        print_json(done)
         return
     outcome = done.error if done.status is None else str(done.status)
     api.plain.print(f"{done.id}  {done.event_type or '-'}  {outcome}  {done.milliseconds} ms")

@@ -10,6 +10,7 @@ import msgspec
 import typer
 from email_validator import EmailNotValidError, validate_email
 
+from crossdock.cli.options import Data, Json, print_json
 from crossdock.config import MailSettings
 from crossdock.errors import ConfigurationError, NotFound
 from crossdock.mail.folder import Letter, MailFolder
@@ -20,13 +21,6 @@ POLL_S: Final = 0.1
 
 app = typer.Typer(help="Read the letters that a stack has written.")
 
-Data = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder of the `crossdock up` to work on; else settings come from the environment."
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON object.")]
 To = Annotated[str | None, typer.Option(help="Only those to this address.")]
 Kind = Annotated[
     str | None, typer.Option(help="Only those of this kind, for example `password-reset`.")
@@ -63,7 +57,7 @@ def list_letters(
     """List letters, the newest last."""
     found = _find(_folder(data), to, kind, wait)
     if as_json:
-        _print_json({"items": [_shown(one) for one in found]})
+        print_json({"items": [_shown(one) for one in found]})
         return
     for one in found:
         letter = one.letter
@@ -84,7 +78,7 @@ def show(
     """Show a letter."""
     one = _choose(_find(_folder(data), to, kind, wait), which)
     if as_json:
-        _print_json(_shown(one) | {"text": one.letter.text, "token": token_of(one.letter.text)})
+        print_json(_shown(one) | {"text": one.letter.text, "token": token_of(one.letter.text)})
         return
     letter = one.letter
     print(f"From: {letter.sender}\nTo: {letter.to}\nDate: {letter.date:%Y-%m-%d %H:%M:%S %z}")
@@ -104,7 +98,7 @@ def token(
     one = _choose(found, "latest")
     text = token_of(one.letter.text)
     if as_json:
-        _print_json(_shown(one) | {"token": text})
+        print_json(_shown(one) | {"token": text})
     else:
         print(text)
 
@@ -179,7 +173,3 @@ def _shown(one: Numbered) -> dict[str, Any]:
         "subject": letter.subject,
         "date": letter.date.isoformat(timespec="seconds"),
     }
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    print(msgspec.json.encode(value).decode())

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from crossdock.bus import Bus, connect
 from crossdock.bus.readers import drop_reader, ensure_reader, readers
+from crossdock.cli.options import Data, Json, print_json
 from crossdock.config import LogSettings, NatsSettings
 from crossdock.consumers import rules
 from crossdock.consumers.model import ConsumerUser
@@ -36,13 +37,6 @@ app = typer.Typer(no_args_is_help=True, help="What concerns NATS.")
 user = typer.Typer(no_args_is_help=True, help="Internal consumers: add, list and remove them.")
 app.add_typer(user, name="user")
 
-Data = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder of the `crossdock up` to work on; else settings come from the environment."
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON object.")]
 Name = Annotated[str, typer.Argument(help="Its name: a-z, 0-9 and hyphens.")]
 
 
@@ -109,7 +103,7 @@ def list_all(data: Data = None, as_json: Json = False) -> None:
     settings, _ = _broker(data)
     found = _run(settings, readers)
     if as_json:
-        _print_json({"items": [msgspec.to_builtins(one) for one in found]})
+        print_json({"items": [msgspec.to_builtins(one) for one in found]})
         return
     table = Table("name", "reads", "waiting", "unacknowledged", box=None)
     for one in found:
@@ -129,7 +123,7 @@ def remove(name: Name, data: Data = None, as_json: Json = False) -> None:
     if not _run(settings, lambda bus: drop_reader(bus, name)) and not known:
         raise NotFound(f"There is no internal consumer {name}.")
     if as_json:
-        _print_json({"name": name, "removed": True})
+        print_json({"name": name, "removed": True})
     elif server is not None:
         print(f"{name} is gone.")
     else:
@@ -225,7 +219,7 @@ def _tell_added(
         "subjects": list(made.subjects),
     }
     if as_json:
-        _print_json(
+        print_json(
             shown
             if is_embedded
             else shown | {"exports": rules.exports([made]), "account": rules.account(made)}
@@ -252,7 +246,3 @@ and beside that account, under `accounts {{ … }}`:
 Then reload it, twice: `nats-server --signal reload`. It is the second time that lets a new
 account's imports find the streams."""
         )
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    print(msgspec.json.encode(value).decode())

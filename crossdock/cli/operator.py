@@ -5,10 +5,8 @@ import getpass
 import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 
-import msgspec
 import typer
 from rich.console import Console
 from rich.table import Column, Table
@@ -17,6 +15,7 @@ from crossdock import ids
 from crossdock.access.invitations.service import Invitations
 from crossdock.access.operators import Operators
 from crossdock.access.users.model import User
+from crossdock.cli.options import Data, Json, print_json
 from crossdock.cli.tenant import ID_WIDTH
 from crossdock.config import DatabaseRole, LogSettings, Settings
 from crossdock.db import Databases
@@ -41,13 +40,6 @@ _plain: Final = Console(markup=False, emoji=False)
 
 app = typer.Typer(no_args_is_help=True, help="Make, list and disable operators.")
 
-Data = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder of the `crossdock up` to work on; else settings come from the environment."
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON object.")]
 Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The address to sign in with.")]
 
 
@@ -97,7 +89,7 @@ def list_operators(data: Data = None, as_json: Json = False) -> None:
     """List all operators, newest first."""
     found = _run(find_settings(data), lambda database: Operators(database).all())
     if as_json:
-        _print_json({"items": [_shown(user) for user in found]})
+        print_json({"items": [_shown(user) for user in found]})
         return
     first = Column("id", no_wrap=True, min_width=ID_WIDTH)
     table = Table(first, "email", "name", "roles", "state", "last login", box=None)
@@ -184,12 +176,8 @@ def _shown(user: User) -> dict[str, Any]:
 
 def _tell(shown: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
-        _print_json(shown)
+        print_json(shown)
         return
     for name, value in shown.items():
         if value not in (None, []):
             print(f"{name:<13} {', '.join(value) if isinstance(value, list) else value}")
-
-
-def _print_json(value: Mapping[str, Any]) -> None:
-    print(msgspec.json.encode(value).decode())

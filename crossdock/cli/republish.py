@@ -15,10 +15,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from crossdock import ids
 from crossdock.bus.publisher import Publisher
+from crossdock.cli.api import moment
+from crossdock.cli.options import Data, Json
 from crossdock.config import LogSettings, Settings
 from crossdock.db import Databases
 from crossdock.delivery.rules import check_types
-from crossdock.errors import BrokerUnavailable, CrossdockError, Invalid, NotAnId, NotFound
+from crossdock.errors import (
+    BrokerUnavailable,
+    ConfigurationError,
+    CrossdockError,
+    NotAnId,
+    NotFound,
+)
 from crossdock.republish.model import Amount, Position, Wanted
 from crossdock.republish.service import Republisher, all_tenants
 from crossdock.supervisor.folder import find_settings
@@ -28,14 +36,6 @@ CONNECT_S: Final = 10.0
 MIB: Final = 1024**2
 FULL: Final = 0.5
 """Of what EVENTS may hold: more than that drives out what consumers have not read yet."""
-
-Data = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder of the `crossdock up` to work on; else settings come from the environment."
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON object.")]
 
 
 class _Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +69,7 @@ def republish(
         typer.Option("--type", help="Only of this type; `*` stands for any text. Repeatable."),
     ] = None,
     since: Annotated[
-        str | None, typer.Option(help="Received at this moment or later: 2026-01-31T12:00:00Z.")
+        str | None, typer.Option(help="Received since: `15m`, `2h`, `3d`, or 2026-01-31T12:00:00Z.")
     ] = None,
     until: Annotated[
         str | None, typer.Option(help="Received before this moment; now unless given.")
@@ -92,19 +92,19 @@ def republish(
     quarantined, held or dropped stays so.
     """
     if (tenant is not None) == all_of_them:
-        raise Invalid("Say whose events: by --tenant, or --all-tenants.")
+        raise ConfigurationError("Say whose events: by --tenant, or --all-tenants.")
     if from_tenant is not None and not all_of_them:
-        raise Invalid("--from-tenant goes with --all-tenants.")
+        raise ConfigurationError("--from-tenant goes with --all-tenants.")
     if wrong := check_types(type_ or []):
-        raise Invalid(wrong[0].detail)
+        raise ConfigurationError(wrong[0].detail)
     asked = _Asked(
         tenant_id=_id("--tenant", "ten", tenant),
         first_tenant=_id("--from-tenant", "ten", from_tenant),
         wanted=Wanted(
             source_id=_id("--source", "src", source),
             event_types=tuple(type_ or ()),
-            since=_moment("--since", since),
-            until=_moment("--until", until) or datetime.now(UTC),
+            since=moment(since),
+            until=moment(until) or datetime.now(UTC),
         ),
         after=_id("--after", "evt", after),
         rate=rate,
@@ -235,16 +235,4 @@ def _id(option: str, kind: ids.Kind, text: str | None) -> UUID | None:
     try:
         return None if text is None else ids.decode(kind, text)
     except NotAnId as error:
-        raise Invalid(f"{option} is an id such as {kind}_…, not {text!r}.") from error
-
-
-def _moment(option: str, text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise Invalid(
-            f"{option} is a moment such as 2026-01-31T12:00:00Z, not {text!r}."
-        ) from error
-    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+        raise ConfigurationError(f"{option} is an id such as {kind}_…, not {text!r}.") from error

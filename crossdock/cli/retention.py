@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -11,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from crossdock.cli.options import Data, Json, print_json
 from crossdock.config import LogSettings, Settings
 from crossdock.db import Databases
 from crossdock.db.retention import Due
@@ -22,14 +22,6 @@ from crossdock.telemetry import logs
 T = TypeVar("T")
 
 app = typer.Typer(no_args_is_help=True, help="See what of old events went, and let go of them now.")
-
-Data = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder of the `crossdock up` to work on; else settings come from the environment."
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON object.")]
 
 
 @app.command()
@@ -44,7 +36,7 @@ def report(
     settings = find_settings(data)
     found = _run(settings, lambda it: it.totals(limit))
     if as_json:
-        _print_json(
+        print_json(
             {
                 "days": settings.worker.retention_days,
                 "items": [msgspec.to_builtins(total) for total in found],
@@ -73,7 +65,7 @@ def run(
     settings = find_settings(data)
     found = _run(settings, lambda it: it.run(dry=dry_run))
     if as_json:
-        _print_json({"dry_run": dry_run, "shards": [_shown(one) for one in found]})
+        print_json({"dry_run": dry_run, "shards": [_shown(one) for one in found]})
         return
     for one in found:
         for line in _lines(one):
@@ -142,7 +134,3 @@ def _lines(one: Pass) -> list[str]:
         for due in map(_due, one.due)
     ]
     return found or [f"shard {one.shard}: nothing would go"]
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    print(msgspec.json.encode(value).decode())

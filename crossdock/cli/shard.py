@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import msgspec
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from crossdock.cli.options import Data, Json, print_json
 from crossdock.config import LogSettings, Settings
 from crossdock.db import Databases
 from crossdock.db.address import resolve
@@ -26,13 +26,6 @@ T = TypeVar("T")
 
 app = typer.Typer(no_args_is_help=True, help="Add, list, close and open shards.")
 
-Data = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder of the `crossdock up` to work on; else settings come from the environment."
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON object.")]
 Name = Annotated[str, typer.Argument(help="The shard's name.")]
 
 
@@ -74,7 +67,7 @@ def list_shards(data: Data = None, as_json: Json = False) -> None:
     """List all shards: whether they answer and take new tenants, and how many live there."""
     found = _run(find_settings(data), lambda it: it.all())
     if as_json:
-        _print_json({"items": [_shown(facts.shard) | _facts(facts) for facts in found]})
+        print_json({"items": [_shown(facts.shard) | _facts(facts) for facts in found]})
         return
     table = Table("shard", "name", "state", "tenants", "answers", "address", box=None)
     for facts in found:
@@ -132,7 +125,7 @@ async def _with_service(settings: Settings, work: Callable[[Shards], Awaitable[T
 
 def _tell(shard: Shard, *, as_json: bool) -> None:
     if as_json:
-        _print_json(_shown(shard))
+        print_json(_shown(shard))
         return
     for name, value in _shown(shard).items():
         print(f"{name:<11} {value}")
@@ -154,7 +147,3 @@ def _facts(facts: ShardFacts) -> dict[str, Any]:
         "reachable": facts.is_reachable,
         "problem": facts.problem,
     }
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    print(msgspec.json.encode(value).decode())

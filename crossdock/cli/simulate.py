@@ -7,6 +7,7 @@ import typer
 
 from crossdock.cli import api
 from crossdock.cli.api import HERE, Json, Key, Url
+from crossdock.cli.options import print_json
 from crossdock.client.models.shared import Example
 from crossdock.errors import ConfigurationError
 
@@ -41,7 +42,7 @@ def simulate(
     with api.calling(url, key) as client:
         found = client.simulations.simulate(source_id=source, deliver=deliver, **chosen)
     if as_json:
-        api.print_json(found)
+        print_json(found)
     else:
         for step in found.steps:
             api.plain.print(f"{step.name:<10} {step.outcome:<8} {step.detail}")

@@ -16,6 +16,7 @@ from crossdock import ids
 from crossdock.access.model import NewApiKey
 from crossdock.access.permissions import PERMISSIONS
 from crossdock.access.service import ApiKeys
+from crossdock.cli.options import Data, Json, print_json
 from crossdock.config import DatabaseRole, LogSettings, Settings
 from crossdock.db import Databases
 from crossdock.embedded import EmbeddedPostgres
@@ -43,13 +44,6 @@ app = typer.Typer(no_args_is_help=True, help="Make tenants, look at them, and ru
 key = typer.Typer(no_args_is_help=True, help="API keys of a tenant.")
 app.add_typer(key, name="key")
 
-Data = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder of the `crossdock up` to work on; else settings come from the environment."
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON object.")]
 Reference = Annotated[str, typer.Argument(metavar="TENANT", help="Its slug or its id, `ten_…`.")]
 Reason = Annotated[str, typer.Option(help="Why; the tenant's people read it in their audit.")]
 
@@ -75,7 +69,7 @@ def create(
 
     tenant, made = _run(data, work)
     if as_json:
-        _print_json(_shown(tenant) | _shown_key(made))
+        print_json(_shown(tenant) | _shown_key(made))
         return
     print(f"Tenant   {ids.encode('ten', tenant.id)}  ({tenant.slug})")
     print(f"API key  {made.text}")
@@ -91,7 +85,7 @@ def list_tenants(data: Data = None, as_json: Json = False) -> None:
 
     found = _run(data, work)
     if as_json:
-        _print_json({"items": [_listed(one) for one in found]})
+        print_json({"items": [_listed(one) for one in found]})
         return
     table = Table(Column("id", no_wrap=True, min_width=ID_WIDTH), *_COLUMNS[1:], box=None)
     for one in found:
@@ -183,7 +177,7 @@ def usage(reference: Reference, data: Data = None, as_json: Json = False) -> Non
     if as_json:
         plain = msgspec.to_builtins(found)
         plain["usage"] = plain.pop("shares")
-        _print_json(plain)
+        print_json(plain)
         return
     table = Table("quota", "used", "limit", "%", title=f"{found.plan}, {found.day} (UTC)", box=None)
     for name, share in found.shares.items():
@@ -235,7 +229,7 @@ def create_key(
 
     made = _run(data, work)
     if as_json:
-        _print_json(_shown_key(made))
+        print_json(_shown_key(made))
     else:
         print(made.text)
 
@@ -287,7 +281,7 @@ async def _with_database(settings: Settings, work: Callable[[Databases], Awaitab
 
 def _tell(shown: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
-        _print_json(shown)
+        print_json(shown)
         return
     for name, value in shown.items():
         if value not in (None, {}):
@@ -331,7 +325,3 @@ def _moment(moment: Any) -> str | None:
 
 def _shown_key(made: NewApiKey) -> dict[str, Any]:
     return {"api_key_id": ids.encode("key", made.key.id), "api_key": made.text}
-
-
-def _print_json(value: Mapping[str, Any]) -> None:
-    print(msgspec.json.encode(value).decode())
