@@ -15,7 +15,7 @@ from litestar.exceptions import HTTPException
 from crossdock.access.model import Principal
 from crossdock.config import Settings
 from crossdock.errors import Refused, TooManyRequests
-from crossdock.limits.service import Limits
+from crossdock.limits.service import Limits, over
 from crossdock.native import Taken
 from crossdock.secrets.derive import derive
 from gateway.asgi import Application, Header, Message, Receive, Scope, Send, problem
@@ -174,17 +174,6 @@ def told(message: Message, taken: Taken) -> list[Header]:
     kept = [pair for pair in headers if pair[0].lower() != _RETRY]
     added = [pair for pair in taken.headers if pair[0] != _RETRY]
     return [*kept, *added, (_RETRY, b"%d" % wait)]
-
-
-def over(taken: Taken) -> TooManyRequests:
-    """Return the error of what a limit refused."""
-    names = " and ".join(taken.refused)
-    wait = taken.retry_after_s
-    return TooManyRequests(
-        f"The rate limit {names} is reached; there is room again in {wait} s.",
-        retry_after_s=wait,
-        policies=taken.refused,
-    )
 
 
 async def _refuse(scope: Scope, taken: Taken, send: Send) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from crossdock.access.model import Principal
 from crossdock.config import LimitSettings
+from crossdock.errors import TooManyRequests
 from crossdock.limits import policies
 from crossdock.limits.table import OpenTable, open_table
 from crossdock.native import Limit, Taken
@@ -128,3 +129,14 @@ class Limits:
         if self._unknown:
             LIMITS_OPEN.labels("unknown-tenant").inc(self._unknown)
             self._unknown = 0
+
+
+def over(taken: Taken) -> TooManyRequests:
+    """Return the error of what a limit refused."""
+    names = " and ".join(taken.refused)
+    wait = taken.retry_after_s
+    return TooManyRequests(
+        f"The rate limit {names} is reached; there is room again in {wait} s.",
+        retry_after_s=wait,
+        policies=taken.refused,
+    )

@@ -8,11 +8,11 @@ from typing import Final
 
 from crossdock.errors import Refused, TimedOut, Violation
 from crossdock.inbound.sources.prepared import PreparedSource
+from crossdock.limits.service import over
 from crossdock.native import Taken
 from gateway import problems
 from gateway.asgi import Answer, Header, answer, problem
 from gateway.edge.unread import CLOSE
-from gateway.limits import over
 from proto.settings import SourceSettings
 
 HIDDEN: Final = "/in/***"

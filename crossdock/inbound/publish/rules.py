@@ -169,6 +169,7 @@ def message(
     event_id: UUID,
     settings: SourceSettings,
     judged: Judged,
+    fields: native.Fields | None = None,
 ) -> IngestedV1:
     """Return an event as the stream INGEST has it, with its body as it came."""
     return IngestedV1(
@@ -185,7 +186,7 @@ def message(
         status=judged.status,
         violation=judged.violation,
         schema_version=judged.schema_version,
-        fields=native.Fields(list(settings.indexed)).keys(event.body) if settings.indexed else [],
+        fields=[] if fields is None else fields.keys(event.body),
     )
 
 

@@ -12,12 +12,12 @@ from crossdock import ids, native
 from crossdock.bus.objects import ObjectWriter
 from crossdock.bus.publisher import Publisher
 from crossdock.config import GatewaySettings
-from crossdock.errors import BrokerUnavailable, NotTaken, Refused, TooManyRequests
+from crossdock.errors import BrokerUnavailable, NotTaken, Refused
 from crossdock.inbound.publish import rules
 from crossdock.inbound.publish.model import OwnEvent
 from crossdock.inbound.sources.service import Sources
 from crossdock.limits.policies import of_source
-from crossdock.limits.service import Limits
+from crossdock.limits.service import Limits, over
 from crossdock.secrets.payloads import DataKey, KeyStore, seal_payload
 from crossdock.tenancy.own import OwnTenant
 from proto import subjects
@@ -66,6 +66,8 @@ class _Open(NamedTuple):
     settings: SourceSettings
     key: DataKey | None
     """What seals its payloads, if anything does."""
+    fields: native.Fields | None
+    """What its events are to be found by, if anything."""
 
 
 class Publishing:
@@ -144,7 +146,8 @@ class Publishing:
         if settings is None:  # one that was made a moment ago
             settings = rules.settings_of(await self._tenants.get(tenant_id))
         key = await self._keys.current(tenant_id) if source.encrypts else None
-        return _Open(rules.source_settings(source, settings), key)
+        fields = native.Fields(list(source.indexed_fields)) if source.indexed_fields else None
+        return _Open(rules.source_settings(source, settings), key, fields)
 
     def _taken(self, source: _Open, event: OwnEvent) -> IngestedV1 | Refused:
         """Return an event ready to be stored, or why it is refused."""
@@ -156,7 +159,7 @@ class Publishing:
             judged = rules.judge(event, schemas, holds=settings.holds, quotes=source.key is None)
         except Refused as refused:
             return refused
-        return rules.message(event, ids.new(), settings, judged)
+        return rules.message(event, ids.new(), settings, judged, source.fields)
 
     def _charge(self, source: _Open) -> None:
         asked = of_source(source.settings)
@@ -164,12 +167,7 @@ class Publishing:
             return
         taken = self._limits.take(asked)
         if not taken.admitted:
-            wait, names = taken.retry_after_s, " and ".join(taken.refused)
-            raise TooManyRequests(
-                f"The rate limit {names} is reached; there is room again in {wait} s.",
-                retry_after_s=wait,
-                policies=taken.refused,
-            )
+            raise over(taken)
 
     async def _store(self, source: _Open, event: IngestedV1) -> None:
         """Have the broker store an event, sealed on demand, and apart where it is too large."""
