@@ -63,13 +63,18 @@ async def test_a_handshake_for_another_source_is_refused(house: House, scheme: s
         assert b"encryptedToken" not in reply.body
 
 
-@pytest.mark.parametrize("other", ["slack", "zoom", "github", "stripe"])
-@pytest.mark.parametrize("scheme", HANDSHAKES)
+@pytest.mark.parametrize(
+    ("scheme", "other"),
+    [
+        (scheme, other)
+        for scheme in HANDSHAKES
+        for other in ("slack", "zoom", "github", "stripe")
+        if other != scheme
+    ],
+)
 async def test_a_handshake_of_another_provider_is_just_a_webhook(
     house: House, scheme: str, other: str
 ) -> None:
-    if other == scheme:
-        pytest.skip("It is its own.")
     door = await house.door(other)
 
     reply = await door.post(door.webhook(body=HANDSHAKES[scheme]))

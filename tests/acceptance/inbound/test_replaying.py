@@ -28,7 +28,7 @@ STATUSES = ("quarantined", "dropped", "held")
 
 
 @pytest.mark.parametrize(
-    "wish", [{}, {"states": ["delivered"]}, {"event_types": ["*"]}, {"destination": True}]
+    "wish", [{}, {"state": "delivered"}, {"event_types": ["*"]}, {"destination": True}]
 )
 async def test_nor_are_many(
     house: House, kept_back: tuple[Feed, dict[str, str]], wish: dict[str, Any]
@@ -38,10 +38,7 @@ async def test_nor_are_many(
     if asked.pop("destination", None):
         asked["destination_id"] = feed.destination["id"]
     key = {"idempotency-key": f"{feed.id}{len(wish)}{sorted(wish)}".replace(" ", "")}
-    reply = await house.rest.call("POST", "/v1/replays", asked, headers=key)
-    if reply.status == 422:
-        pytest.skip("There is no such filter.")
-    replay = reply.ok()
+    replay = (await house.rest.call("POST", "/v1/replays", asked, headers=key)).ok()
 
     async def is_done() -> bool:
         state = (await house.rest.get(f"/v1/replays/{replay['id']}"))["state"]
