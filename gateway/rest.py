@@ -11,9 +11,10 @@ from crossdock.alerts.service import Alerts
 from crossdock.audit.service import Audit
 from crossdock.config import Settings
 from crossdock.db import Databases
+from crossdock.delivery.destinations.service import Destinations
 from crossdock.delivery.guard import Guard
 from crossdock.delivery.replays.service import Replays
-from crossdock.delivery.service import Deliveries, Destinations
+from crossdock.delivery.service import Deliveries
 from crossdock.event_types.service import EventTypes
 from crossdock.health import Health
 from crossdock.idempotency.memory import Memory as AnswerMemory

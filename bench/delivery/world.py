@@ -7,7 +7,7 @@ import asyncpg
 import msgspec
 
 from crossdock import ids, native
-from crossdock.delivery.sealing import secret_context
+from crossdock.delivery.destinations.sealing import secret_context
 from crossdock.secrets.model import SealedSecret
 from crossdock.secrets.seal import Sealer
 

@@ -2,7 +2,16 @@
 
 from typing import Final
 
-from sqlalchemy import Column, SmallInteger, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crossdock.db.schema import OWN_RECORD, key, moment, tenant_table
@@ -17,7 +26,19 @@ alerts: Final = tenant_table(
     Column("detail", JSONB, nullable=False, server_default=text("'{}'")),
     moment("created_at", now=True),
     moment("resolved_at", nullable=True),
+    moment("told_at", nullable=True),
     UniqueConstraint("tenant_id", "kind", "subject", "level", "period"),
+    Index("alerts_untold_idx", "created_at", postgresql_where=text("told_at IS NULL")),
     audit=OWN_RECORD,
 )
 """One row for each thing worth telling once: what, of which subject, how bad, in which period."""
+
+alert_settings: Final = tenant_table(
+    "alert_settings",
+    Column("settings", JSONB, nullable=False),
+    Column("version", BigInteger, nullable=False, server_default=text("1")),
+    moment("updated_at", now=True),
+    ForeignKeyConstraint(["tenant_id"], ["crossdock.tenants.id"]),
+    audit="full",
+)
+"""What a tenant wants to be told of, from when on, and whom; without a row, the defaults."""

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from crossdock import ids
 from crossdock.delivery import store
+from crossdock.delivery.destinations import store as destinations
 from crossdock.delivery.model import Delivery
 from crossdock.errors import Conflict, NotFound, Refused
 
@@ -23,7 +24,7 @@ async def make(
     if not found:
         return [NotFound() for _ in delivery_ids]
     there = found.values()
-    living = await store.living_destinations(conn, tenant_id, {one.destination_id for one in there})
+    living = await destinations.living(conn, tenant_id, {one.destination_id for one in there})
     kept = await store.kept_events(conn, tenant_id, {one.event_id for one in there})
     outcomes = [_again(found.get(key), living, kept, now) for key in delivery_ids]
     await store.add_deliveries(conn, [one for one in outcomes if isinstance(one, Delivery)])

@@ -7,14 +7,20 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from crossdock.delivery.destinations.model import (
+    BreakerMode,
+    Kind,
+    Order,
+    Pattern,
+    Rate,
+    RetryPolicy,
+    Settings,
+    Signing,
+)
 from crossdock.secrets.model import SealedSecret
 
-DestinationState = Literal["enabled", "disabled"]
 DeliveryState = Literal["pending", "delivered", "dead", "cancelled", "replayed"]
-ReplayState = Literal["running", "done", "cancelled"]
-
-DisabledReason = Literal["by_owner", "gone", "failing"]
-"""Switched off by its owner; it answered 410; it failed for five days."""
+ReplayState = Literal["running", "paused", "done", "cancelled"]
 
 DeadReason = Literal[
     "attempts_exhausted",
@@ -25,88 +31,27 @@ DeadReason = Literal[
     "event_missing",
     "payload_shredded",
     "payload_unreadable",
+    "transform_failed",
 ]
 """Class of a dead letter: what would have to change for a replay to succeed."""
 
-FailureKind = Literal["connect", "tls", "timeout", "read", "refused", "odd", "internal"]
+FailureKind = Literal[
+    "connect",
+    "tls",
+    "timeout",
+    "read",
+    "refused",
+    "odd",
+    "internal",
+    "credentials",
+    "transform",
+]
 """Why an attempt has no answer.
 
-`refused` is our own guard's word, `odd` an answer that isn't HTTP, `internal` a fault on our side.
+`refused` is our own guard's word, `odd` an answer that isn't HTTP, `internal` a fault on our side;
+`credentials` could not be had (a token endpoint that says no), `transform` a script that ran out of
+its time or memory.
 """
-
-
-class RetryPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """When a failed delivery is tried again: a list of waits, or base, factor, cap and count."""
-
-    delays_s: tuple[float, ...] | None = None
-    base_s: float | None = None
-    factor: float | None = None
-    cap_s: float | None = None
-    """The longest single wait; a `Retry-After` is obeyed up to here."""
-    count: int | None = None
-    """Retries after the first attempt."""
-    max_age_s: float | None = None
-    """No attempt later than this after the delivery was made."""
-    final_statuses: tuple[int, ...] = ()
-    """Client errors (4xx) that this destination means for good."""
-
-
-Label = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)")]
-"""Text for people: no control characters, not empty."""
-Pattern = Annotated[
-    str, Meta(min_length=1, max_length=128, extra_json_schema={"pattern": "^[!-~]+$"})
-]
-"""An event type; `*` in it stands for any text. Its letters are checked by `rules.check_types`: a
-regular expression a type would cost more than all else about a request's body."""
-
-
-class DestinationEdit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What its owner can change of a destination."""
-
-    name: Label
-    url: Annotated[str, Meta(max_length=2048)]
-    source_ids: Annotated[tuple[UUID, ...], Meta(max_length=100)] = ()
-    """Empty: all of the tenant's sources."""
-    event_types: Annotated[tuple[Pattern, ...], Meta(max_length=100)] = ()
-    """Empty: all types."""
-    retry: RetryPolicy | None = None
-    """The default schedule unless given."""
-    timeout_s: Annotated[float, Meta(ge=1, le=60)] | None = None
-    """The longest an answer may take; the installation's own limit unless given."""
-
-
-class Destination(msgspec.Struct, frozen=True, kw_only=True):
-    """A tenant's HTTP endpoint."""
-
-    tenant_id: UUID
-    id: UUID
-    name: str
-    url: str
-    state: DestinationState
-    disabled_reason: DisabledReason | None
-    source_ids: tuple[UUID, ...]
-    event_types: tuple[str, ...]
-    secrets: tuple[SealedSecret, ...]
-    """Newest first: the first is current, the others end one by one."""
-    retry: RetryPolicy | None
-    timeout_s: float
-    failing_since: datetime | None
-    version: int
-    created_at: datetime
-    updated_at: datetime
-
-    def __repr__(self) -> str:
-        return f"Destination(id={self.id!r}, state={self.state!r}, version={self.version})"
-
-
-class OpenedDestination(msgspec.Struct, frozen=True):
-    """A destination, and its new signing secret where one was made just now: shown once."""
-
-    destination: Destination
-    new_secret: str | None = None
-
-    def __repr__(self) -> str:
-        return f"OpenedDestination({self.destination!r})"
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -122,6 +67,15 @@ class Target(msgspec.Struct, frozen=True):
     timeout_s: float
     failing_since: datetime | None
     version: int
+    kind: Kind = "http"
+    settings: Settings | None = None
+    credentials: SealedSecret | None = None
+    transform: str | None = None
+    signing: Signing = "hmac"
+    rate: Rate | None = None
+    concurrency: int | None = None
+    order: Order | None = None
+    breaker: BreakerMode = "auto"
 
 
 class Cargo(msgspec.Struct, frozen=True, gc=False):
@@ -147,6 +101,8 @@ class Leased(msgspec.Struct, frozen=True, gc=False):
     lease: UUID
     lease_ends: float
     """Unix seconds by this process's clock, a little early rather than late."""
+    line: int | None = None
+    """Whom it must not overtake; `None` where no order is asked for."""
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -160,6 +116,10 @@ class Attempt(msgspec.Struct, frozen=True):
     error: str | None
     response_headers: list[tuple[str, str]]
     response_body: bytes
+    request_headers: list[tuple[str, str]] = []
+    """As they were sent; what is secret in them is not."""
+    request_body: bytes | None = None
+    """Its first 64 KiB, where a transformation made it another than the event's."""
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -179,6 +139,9 @@ class Delivery(msgspec.Struct, frozen=True):
     reason: str | None
     """Class of the dead letter, for those that are one."""
     finished_at: datetime | None
+    line: int | None = None
+    order_seq: int | None = None
+    """Its event's place on the stream."""
 
 
 class DeliveryDetail(msgspec.Struct, frozen=True):
@@ -230,6 +193,8 @@ class Replay(msgspec.Struct, frozen=True):
     """Deliveries made again so far."""
     created_at: datetime
     finished_at: datetime | None
+    seen: int = 0
+    """Deliveries, or events, looked at so far."""
 
 
 BODY_KEPT: Final = 64 * 1024

@@ -12,7 +12,8 @@ from uuid import UUID
 
 import msgspec
 
-from crossdock.delivery.model import DeadReason, FailureKind, RetryPolicy
+from crossdock.delivery.destinations.model import RetryPolicy
+from crossdock.delivery.model import DeadReason, FailureKind
 from crossdock.errors import Violation
 
 DEFAULT_DELAYS_S: Final = (5.0, 30.0, 120.0, 600.0, 3600.0, 10800.0, 21600.0, 43200.0, 86400.0)

@@ -5,27 +5,17 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Row, Uuid, bindparam, delete, func, insert, null, select, update
+from sqlalchemy import Row, Uuid, bindparam, func, insert, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.dialects.postgresql import insert as insert_or
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from crossdock import ids
 from crossdock.db.pages import newest_first
-from crossdock.delivery.model import (
-    Attempt,
-    Delivery,
-    DeliveryFilter,
-    Destination,
-    RetryPolicy,
-)
-from crossdock.delivery.tables import attempts, deliveries, destinations, of_event
-from crossdock.errors import Conflict
+from crossdock.delivery.model import Attempt, Delivery, DeliveryFilter
+from crossdock.delivery.tables import attempts, deliveries, of_event
 from crossdock.inbound.model import EventStatus
-from crossdock.inbound.tables import events, sources
+from crossdock.inbound.tables import events
 from crossdock.paging import Window
-from crossdock.secrets.model import SealedSecret
 
 if TYPE_CHECKING:
     from sqlalchemy import Select
@@ -37,86 +27,6 @@ _ADD_DELIVERIES: Final = insert(deliveries).from_select(
     [*_MADE, "due_at"],
     select(_arrays.table_valued(*_MADE, name="made").render_derived(), func.now()),
 )
-
-
-async def add_destination(conn: AsyncConnection, destination: Destination) -> bool:
-    """Insert a destination and tell whether its name was free."""
-    statement = (
-        insert_or(destinations)
-        .values(**_columns(destination))
-        .on_conflict_do_nothing(index_elements=["tenant_id", "name"])
-        .returning(destinations.c.id)
-    )
-    return (await conn.execute(statement)).one_or_none() is not None
-
-
-async def page_destinations(
-    conn: AsyncConnection, tenant_id: UUID, window: Window
-) -> Sequence[Destination]:
-    """Return destinations, newest first."""
-    query = select(destinations).where(destinations.c.tenant_id == tenant_id)
-    rows = await conn.execute(newest_first(query, destinations.c.id, window))
-    return [_destination(row) for row in rows]
-
-
-async def get_destination(
-    conn: AsyncConnection, tenant_id: UUID, destination_id: UUID, *, lock: bool = False
-) -> Destination | None:
-    """Return one destination, on demand held against other writers."""
-    query = select(destinations).where(
-        destinations.c.tenant_id == tenant_id, destinations.c.id == destination_id
-    )
-    row = (await conn.execute(query.with_for_update() if lock else query)).one_or_none()
-    return None if row is None else _destination(row)
-
-
-async def enabled_destinations(conn: AsyncConnection, tenant_id: UUID) -> Sequence[Destination]:
-    """Return all destinations of a tenant that take deliveries."""
-    query = select(destinations).where(
-        destinations.c.tenant_id == tenant_id, destinations.c.state == "enabled"
-    )
-    return [_destination(row) for row in await conn.execute(query)]
-
-
-async def save_destination(conn: AsyncConnection, destination: Destination) -> None:
-    """Write a destination that was locked before.
-
-    Raises:
-        Conflict: another destination has its name.
-    """
-    statement = (
-        update(destinations)
-        .where(
-            destinations.c.tenant_id == destination.tenant_id,
-            destinations.c.id == destination.id,
-        )
-        .values(**_columns(destination))
-    )
-    try:
-        await conn.execute(statement)
-    except IntegrityError as error:
-        raise Conflict("Another destination has that name.") from error
-
-
-async def delete_destination(conn: AsyncConnection, tenant_id: UUID, destination_id: UUID) -> None:
-    """Delete a destination that was locked before; its deliveries stay."""
-    await conn.execute(
-        delete(destinations).where(
-            destinations.c.tenant_id == tenant_id, destinations.c.id == destination_id
-        )
-    )
-
-
-async def known_sources(
-    conn: AsyncConnection, tenant_id: UUID, source_ids: Collection[UUID]
-) -> set[UUID]:
-    """Return those of the ids that name a source of the tenant."""
-    query = select(sources.c.id).where(
-        sources.c.tenant_id == tenant_id,
-        sources.c.id.in_(source_ids),
-        sources.c.state != "deleted",
-    )
-    return set((await conn.execute(query)).scalars())
 
 
 async def page_deliveries(
@@ -205,16 +115,6 @@ async def mark_replayed(
     )
 
 
-async def living_destinations(
-    conn: AsyncConnection, tenant_id: UUID, destination_ids: Collection[UUID]
-) -> set[UUID]:
-    """Return those of the destinations that are still there."""
-    query = select(destinations.c.id).where(
-        destinations.c.tenant_id == tenant_id, destinations.c.id.in_(destination_ids)
-    )
-    return set((await conn.execute(query)).scalars())
-
-
 async def kept_events(
     conn: AsyncConnection, tenant_id: UUID, event_ids: Collection[UUID]
 ) -> set[UUID]:
@@ -242,26 +142,6 @@ async def origin(conn: AsyncConnection, tenant_id: UUID, event_id: UUID) -> Orig
     )
     row = (await conn.execute(query)).one_or_none()
     return None if row is None else Origin(*row)
-
-
-def _columns(destination: Destination) -> dict[str, Any]:
-    fields = msgspec.structs.asdict(destination)
-    fields["source_ids"] = list(destination.source_ids)
-    fields["event_types"] = list(destination.event_types)
-    fields["secrets"] = msgspec.to_builtins(destination.secrets)
-    retry = destination.retry
-    fields["retry"] = null() if retry is None else msgspec.to_builtins(retry)
-    return fields
-
-
-def _destination(row: Row[Any]) -> Destination:
-    fields = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented way to a mapping
-    fields["source_ids"] = tuple(fields["source_ids"])
-    fields["event_types"] = tuple(fields["event_types"])
-    fields["secrets"] = msgspec.convert(fields["secrets"], tuple[SealedSecret, ...])
-    if fields["retry"] is not None:
-        fields["retry"] = msgspec.convert(fields["retry"], RetryPolicy)
-    return Destination(**fields)
 
 
 def _delivery(row: Row[Any]) -> Delivery:

@@ -7,13 +7,16 @@ from sqlalchemy import (
     REAL,
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
     ColumnElement,
+    DateTime,
     ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
     SmallInteger,
+    Table,
     Text,
     UniqueConstraint,
     Uuid,
@@ -23,7 +26,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from crossdock.db.schema import OWN_RECORD, HeaderPairs, key, moment, one_of, tenant_table
+from crossdock.db.schema import (
+    OWN_RECORD,
+    HeaderPairs,
+    key,
+    metadata,
+    moment,
+    one_of,
+    tenant_table,
+)
 
 destinations: Final = tenant_table(
     "destinations",
@@ -38,6 +49,18 @@ destinations: Final = tenant_table(
     Column("retry", JSONB),
     Column("timeout_s", REAL, nullable=False, server_default=text("15")),
     moment("failing_since", nullable=True),
+    moment("disabled_at", nullable=True),
+    Column("kind", Text, nullable=False, server_default="http"),
+    Column("settings", JSONB),
+    Column("credentials", JSONB),
+    Column("filter", Text),
+    Column("transform", Text),
+    Column("signing", Text, nullable=False, server_default="hmac"),
+    Column("rate", JSONB),
+    Column("concurrency", SmallInteger),
+    Column("order_by", Text),
+    Column("order_hold", Text, nullable=False, server_default="until_dead"),
+    Column("breaker", Text, nullable=False, server_default="auto"),
     Column("version", BigInteger, nullable=False, server_default=text("1")),
     moment("created_at", now=True),
     moment("updated_at", now=True),
@@ -45,6 +68,10 @@ destinations: Final = tenant_table(
     UniqueConstraint("tenant_id", "name"),
     one_of("state", "enabled", "disabled"),
     one_of("disabled_reason", "by_owner", "failing", "gone"),
+    one_of("kind", "http", "nats", "inbox", "storage"),
+    one_of("signing", "hmac", "ed25519"),
+    one_of("order_hold", "until_dead", "until_delivered"),
+    one_of("breaker", "auto", "open", "off"),
     audit="full",
 )
 """Empty `source_ids` and `event_types` mean all; see `crossdock.delivery.rules.matches`.
@@ -68,6 +95,8 @@ deliveries: Final = tenant_table(
     Column("state", Text, nullable=False, server_default="pending"),
     Column("last_error", Text),
     Column("reason", Text),
+    Column("line", BigInteger),
+    Column("order_seq", BigInteger),
     one_of("state", "pending", "delivered", "dead", "cancelled", "replayed"),
     Index("deliveries_replay_idx", "tenant_id", "event_id", postgresql_where=text("is_replay")),
     Index(
@@ -76,6 +105,15 @@ deliveries: Final = tenant_table(
         "destination_id",
         "due_at",
         postgresql_where=text("state = 'pending'"),
+    ),
+    Index(
+        "deliveries_line_idx",
+        "tenant_id",
+        "destination_id",
+        "line",
+        "order_seq",
+        "id",
+        postgresql_where=text("line IS NOT NULL AND state IN ('pending', 'dead')"),
     ),
     Index("deliveries_dead_idx", "tenant_id", "id", postgresql_where=text("state = 'dead'")),
     audit=OWN_RECORD,
@@ -114,6 +152,8 @@ attempts: Final = tenant_table(
     Column("error", Text),
     Column("response_headers", HeaderPairs),
     Column("response_body", LargeBinary),
+    Column("request_headers", HeaderPairs),
+    Column("request_body", LargeBinary),
     Index("attempts_delivery_idx", "tenant_id", "delivery_id"),
     audit=OWN_RECORD,
     partitioned=True,
@@ -130,7 +170,42 @@ replays: Final = tenant_table(
     moment("created_at", now=True),
     moment("finished_at", nullable=True),
     ForeignKeyConstraint(["tenant_id"], ["crossdock.tenants.id"]),
-    one_of("state", "running", "done", "cancelled"),
+    Column("seen", Integer, nullable=False, server_default=text("0")),
+    one_of("state", "running", "paused", "done", "cancelled"),
     audit="full",
 )
 """A replay in bulk: each dead letter that it answers becomes `replayed`, with a new delivery."""
+
+order_floor: Final = Table(
+    "order_floor",
+    metadata,
+    Column("id", Boolean, primary_key=True, server_default=text("true")),
+    Column("seq", BigInteger, nullable=False, server_default=text("0")),
+    CheckConstraint("id", name="one"),
+    info={"audit": OWN_RECORD},
+)
+"""How far persisting has come without a gap: an ordered delivery joins its line at or below it."""
+
+destination_stats: Final = tenant_table(
+    "destination_stats",
+    key("destination_id"),
+    Column("hour", DateTime(timezone=True), primary_key=True, nullable=False),
+    Column("delivered", BigInteger, nullable=False, server_default=text("0")),
+    Column("failed", BigInteger, nullable=False, server_default=text("0")),
+    Column("dead", BigInteger, nullable=False, server_default=text("0")),
+    Column("durations", ARRAY(BigInteger), nullable=False, server_default=text("'{}'::bigint[]")),
+    audit=OWN_RECORD,
+)
+"""What came of attempts, by destination and hour; `durations` is a histogram, see `stats.rules`."""
+
+inbox_messages: Final = tenant_table(
+    "inbox_messages",
+    key("destination_id"),
+    key(),
+    Column("event_id", Uuid, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("headers", HeaderPairs, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    audit=OWN_RECORD,
+)
+"""What came to destinations that only show it: the newest of each."""

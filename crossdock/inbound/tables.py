@@ -13,6 +13,7 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
+    SmallInteger,
     Text,
     UniqueConstraint,
     Uuid,
@@ -104,6 +105,8 @@ events: Final = tenant_table(
     Column("violation", Text),
     Column("schema_version", Integer),
     Column("data_key", Uuid),
+    Column("matched", SmallInteger),
+    moment("stored_at", nullable=True, now=True),
     one_of(
         "status",
         "accepted",
@@ -128,7 +131,9 @@ events: Final = tenant_table(
 )
 """One accepted webhook each; of its row only `status` ever changes. `stream_seq` is its place on
 INGEST. `body` is sealed where `data_key` names a key of `payload_keys`. `violation` is what its
-schema said, JSON `[{"pointer", "detail"}]`.
+schema said, JSON `[{"pointer", "detail"}]`. `matched` counts the
+destinations that wanted it when it was stored; NULL for one that was kept back then, and for those
+of releases that did not count.
 """
 
 event_fields: Final = tenant_table(

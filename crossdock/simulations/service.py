@@ -8,10 +8,10 @@ from typing import Final
 from uuid import UUID
 
 from crossdock.db import Databases
-from crossdock.delivery import store as deliveries
 from crossdock.delivery.client import Client
+from crossdock.delivery.destinations import store as destinations
+from crossdock.delivery.destinations.model import Destination
 from crossdock.delivery.guard import Guard
-from crossdock.delivery.model import Destination
 from crossdock.errors import Busy, TooManyRequests
 from crossdock.secrets.seal import Sealer
 from crossdock.simulations import steps, store
@@ -92,7 +92,7 @@ class Simulations:
             return _cut(NOT_VERIFIED if verified.outcome == "failed" else ANSWERED, verified)
         async with self._database.tenant(tenant_id) as conn:
             found = await store.schema_of(conn, tenant_id, verified.event_type)
-            known = await deliveries.enabled_destinations(conn, tenant_id)
+            known = await destinations.enabled(conn, tenant_id)
         held = None if found is None else steps.Held(*found)
         validated = await asyncio.to_thread(steps.validate, incoming.request.body, held)
         if held is not None and validated.outcome == "failed" and held.mode in STOPPING:

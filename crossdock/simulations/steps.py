@@ -8,8 +8,9 @@ from typing import Final, NamedTuple
 from crossdock import native
 from crossdock.delivery import rules as delivery
 from crossdock.delivery.client import CallFailed, Client
+from crossdock.delivery.destinations.model import Destination
 from crossdock.delivery.dispatch.targets import Ready
-from crossdock.delivery.model import Cargo, Destination, Target
+from crossdock.delivery.model import Cargo, Target
 from crossdock.inbound.sources import rules
 from crossdock.secrets.seal import SealBroken, Sealer
 from crossdock.simulations.model import (

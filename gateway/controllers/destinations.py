@@ -12,7 +12,7 @@ from litestar.params import RequestBody
 from msgspec import UNSET, Meta, UnsetType
 
 from crossdock import ids
-from crossdock.delivery.model import (
+from crossdock.delivery.destinations.model import (
     Destination,
     DestinationEdit,
     DestinationState,
@@ -22,7 +22,7 @@ from crossdock.delivery.model import (
     Pattern,
     RetryPolicy,
 )
-from crossdock.delivery.service import Destinations
+from crossdock.delivery.destinations.service import Destinations
 from gateway.declarations import Atomic
 from gateway.entity_tags import versions
 from gateway.request import ApiRequest

@@ -10,7 +10,8 @@ from litestar.params import RequestBody
 from msgspec import Meta
 
 from crossdock import ids
-from crossdock.delivery.model import Pattern, Replay, ReplayFilter, ReplayState
+from crossdock.delivery.destinations.model import Pattern
+from crossdock.delivery.model import Replay, ReplayFilter, ReplayState
 from crossdock.delivery.replays.service import Replays
 from gateway.declarations import Atomic
 from gateway.request import ApiRequest

@@ -19,17 +19,13 @@ from crossdock import ids
 from crossdock.config import Settings
 from crossdock.db import Databases
 from crossdock.delivery.client import Client
+from crossdock.delivery.destinations.model import DestinationEdit, OpenedDestination, RetryPolicy
+from crossdock.delivery.destinations.service import Destinations
 from crossdock.delivery.dispatch.dispatcher import Dispatcher, DispatchSettings, Job
 from crossdock.delivery.dispatch.lines import Caps
 from crossdock.delivery.guard import Guard
-from crossdock.delivery.model import (
-    DeliveryDetail,
-    DeliveryFilter,
-    DestinationEdit,
-    OpenedDestination,
-    RetryPolicy,
-)
-from crossdock.delivery.service import Deliveries, Destinations
+from crossdock.delivery.model import DeliveryDetail, DeliveryFilter
+from crossdock.delivery.service import Deliveries
 from crossdock.inbound.persist import Arrival, Persister, decode
 from crossdock.paging import Window
 from crossdock.secrets.payloads import BatchKeys

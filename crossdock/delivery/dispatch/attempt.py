@@ -12,9 +12,10 @@ from crossdock import native
 from crossdock.db.uuids import uuid_of
 from crossdock.delivery import rules
 from crossdock.delivery.client import CallFailed, Client, Response
+from crossdock.delivery.destinations.model import RetryPolicy
 from crossdock.delivery.dispatch.store import Settled
 from crossdock.delivery.dispatch.targets import Ready
-from crossdock.delivery.model import Attempt, Cargo, Leased, RetryPolicy, Target
+from crossdock.delivery.model import Attempt, Cargo, Leased, Target
 from crossdock.telemetry import metrics
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from crossdock.db.database import Database
 from crossdock.delivery.client import Client
+from crossdock.delivery.destinations.model import RetryPolicy
 from crossdock.delivery.dispatch.attempt import Attempted, Attempter
 from crossdock.delivery.dispatch.breaker import Breakers
 from crossdock.delivery.dispatch.feed import POLL_S, Feed
@@ -28,7 +29,7 @@ from crossdock.delivery.dispatch.queue import HOLD_S, SOONEST_S, Job, Queue
 from crossdock.delivery.dispatch.recorder import Outcome, Recorder
 from crossdock.delivery.dispatch.store import Settled
 from crossdock.delivery.dispatch.targets import Targets
-from crossdock.delivery.model import Cargo, DeadReason, Leased, RetryPolicy
+from crossdock.delivery.model import Cargo, DeadReason, Leased
 from crossdock.errors import DatabaseUnavailable
 from crossdock.secrets.payloads import KeyReader, PayloadShredded, open_payload
 from crossdock.secrets.seal import SealBroken, Sealer

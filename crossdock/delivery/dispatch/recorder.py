@@ -19,10 +19,11 @@ from msgspec.structs import replace
 
 from crossdock.db.database import Database
 from crossdock.delivery import rules
+from crossdock.delivery.destinations.model import DisabledReason
 from crossdock.delivery.dispatch import store
 from crossdock.delivery.dispatch.lines import Key
 from crossdock.delivery.dispatch.store import Settled
-from crossdock.delivery.model import DisabledReason, Leased, Target
+from crossdock.delivery.model import Leased, Target
 from crossdock.errors import DatabaseUnavailable
 
 log = structlog.get_logger(__name__)

@@ -11,17 +11,11 @@ from uuid import UUID
 import msgspec
 
 from crossdock.db.schema import encode_headers
+from crossdock.delivery.destinations.model import DisabledReason, Order, Rate, RetryPolicy, Settings
 from crossdock.delivery.dispatch.lines import Key
-from crossdock.delivery.model import (
-    Attempt,
-    Cargo,
-    DeliveryState,
-    DisabledReason,
-    Leased,
-    RetryPolicy,
-    Target,
-)
+from crossdock.delivery.model import Attempt, Cargo, DeliveryState, Leased, Target
 from crossdock.secrets import model as secrets_model
+from crossdock.secrets.model import SealedSecret
 
 if TYPE_CHECKING:
     import asyncpg
@@ -99,16 +93,16 @@ WITH wanted AS (
     UPDATE crossdock.deliveries AS d
     SET lease = $4, due_at = now() + $5 * interval '1 second'
     FROM picked WHERE d.tenant_id = picked.tenant_id AND d.id = picked.id
-    RETURNING d.tenant_id, d.id, d.event_id, d.destination_id, d.attempts
+    RETURNING d.tenant_id, d.id, d.event_id, d.destination_id, d.attempts, d.line
 )
 SELECT t.tenant_id, t.destination_id, NULL::float8, t.id, t.event_id, t.attempts,
-    e.content_type, e.traceparent, e.body, e.data_key
+    e.content_type, e.traceparent, e.body, e.data_key, t.line
 FROM taken AS t
 LEFT JOIN crossdock.events AS e ON e.tenant_id = t.tenant_id AND e.id = t.event_id
 UNION ALL
 SELECT wanted.tenant_id, wanted.destination_id,
     extract(epoch FROM least(later.due_at, now() + interval '1 day') - now())::float8,
-    NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM wanted
 CROSS JOIN LATERAL (
     SELECT d.due_at FROM crossdock.deliveries AS d
@@ -147,6 +141,7 @@ async def claim(
             attempts=row[5],
             lease=lease,
             lease_ends=lease_ends,
+            line=row[10],
         )
         cargo = None if row[8] is None else Cargo(row[4], row[6], row[7], row[8], row[9])
         found.leased.append((leased, cargo))
@@ -155,7 +150,8 @@ async def claim(
 
 _TARGETS: Final = """
 SELECT d.tenant_id, d.id, d.url, d.state = 'enabled' AND t.state = 'active', d.secrets, d.retry,
-    d.timeout_s, d.failing_since, d.version
+    d.timeout_s, d.failing_since, d.version, d.kind, d.settings, d.credentials, d.transform,
+    d.signing, d.rate, d.concurrency, d.order_by, d.order_hold, d.breaker
 FROM unnest($1::uuid[], $2::uuid[]) AS wanted (tenant_id, id)
 JOIN crossdock.destinations AS d ON d.tenant_id = wanted.tenant_id AND d.id = wanted.id
 JOIN crossdock.tenants AS t ON t.id = wanted.tenant_id
@@ -175,6 +171,15 @@ async def targets(conn: "asyncpg.Connection", keys: Collection[Key]) -> Sequence
             timeout_s=row[6],
             failing_since=row[7],
             version=row[8],
+            kind=row[9],
+            settings=None if row[10] is None else _settings.decode(row[10]),
+            credentials=None if row[11] is None else _sealed.decode(row[11]),
+            transform=row[12],
+            signing=row[13],
+            rate=None if row[14] is None else _rate.decode(row[14]),
+            concurrency=row[15],
+            order=None if row[16] is None else Order(row[16], row[17]),
+            breaker=row[18],
         )
         for row in await conn.fetch(_TARGETS, *_columns(keys))
     ]
@@ -184,9 +189,9 @@ _SETTLE: Final = """
 WITH given AS (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::smallint[],
         $6::float8[], $7::smallint[], $8::text[], $9::text[], $10::uuid[], $11::int[],
-        $12::bytea[], $13::bytea[])
+        $12::bytea[], $13::bytea[], $16::bytea[], $17::bytea[])
     AS g (tenant_id, id, lease, state, attempts, due_in_s, status, error, reason, attempt_id,
-        duration_ms, response_headers, response_body)
+        duration_ms, response_headers, response_body, request_headers, request_body)
 ), settled AS (
     UPDATE crossdock.deliveries AS d
     SET state = given.state, attempts = given.attempts, lease = NULL,
@@ -200,9 +205,9 @@ WITH given AS (
 ), added AS (
     INSERT INTO crossdock.attempts
         (tenant_id, id, delivery_id, number, duration_ms, status, error, response_headers,
-         response_body)
+         response_body, request_headers, request_body)
     SELECT tenant_id, attempt_id, id, attempts, duration_ms, status, error, response_headers,
-        response_body
+        response_body, request_headers, request_body
     FROM settled WHERE attempt_id IS NOT NULL
 )
 SELECT id FROM settled
@@ -230,6 +235,8 @@ async def settle(conn: "asyncpg.Connection", batch: Sequence[Settled]) -> set[UU
         [one and one.response_body for one in made],
         min(deliveries),
         max(deliveries),
+        [one and encode_headers(one.request_headers) for one in made],
+        [one and one.request_body for one in made],
     )
     return {row[0] for row in rows}
 
@@ -303,3 +310,6 @@ def _columns(pairs: Collection[tuple[UUID, UUID]]) -> tuple[list[UUID], list[UUI
 
 
 _policy: Final = msgspec.json.Decoder(RetryPolicy)
+_settings: Final[msgspec.json.Decoder[Settings]] = msgspec.json.Decoder(Settings)
+_rate: Final = msgspec.json.Decoder(Rate)
+_sealed: Final = msgspec.json.Decoder(SealedSecret)

@@ -12,10 +12,10 @@ from yarl import URL
 from crossdock import ids, native
 from crossdock.db.database import Database
 from crossdock.delivery.client import USER_AGENT
+from crossdock.delivery.destinations.sealing import secret_context
 from crossdock.delivery.dispatch import store
 from crossdock.delivery.dispatch.lines import Key
 from crossdock.delivery.model import Cargo, Target
-from crossdock.delivery.sealing import secret_context
 from crossdock.secrets import rules as secrets_rules
 from crossdock.secrets.seal import Sealer
 from crossdock.telemetry import trace

@@ -44,6 +44,8 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     and the dedupe hash, or the event's own id where its source does without."""
     data_key: UUID | None = None
     """The key that sealed its body."""
+    matched: int | None = None
+    """How many destinations want it; `None` while it is kept back."""
 
     @classmethod
     def of(cls, message: Ingested, stream_seq: int) -> "Arrival":
@@ -158,11 +160,15 @@ class Route(msgspec.Struct, frozen=True):
     event_types: list[str]
     is_open: bool
     """Whether its deliveries may be attempted now."""
+    filter: str | None = None
+    """An expression in CEL that must be true of an event."""
+    order_by: str | None = None
+    """What orders its deliveries: `source`, or a JSON pointer into the payload."""
 
     @property
     def takes_all(self) -> bool:
         """Whether it wants every event of its tenant."""
-        return not (self.source_ids or self.event_types)
+        return not (self.source_ids or self.event_types or self.filter)
 
 
 class Planned(msgspec.Struct, frozen=True, gc=False):
@@ -172,6 +178,9 @@ class Planned(msgspec.Struct, frozen=True, gc=False):
     arrival: Arrival
     destination_id: UUID
     is_open: bool
+    line: int | None = None
+    """Its place among its destination's lines, where order is asked for: it then waits for its turn
+    and is leased to nobody."""
 
 
 class Lease(msgspec.Struct, frozen=True):

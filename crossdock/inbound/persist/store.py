@@ -3,7 +3,7 @@
 Each that inserts may wait for a transaction that is about to insert the same key, and so everybody
 comes with rows in the same order.
 
-Rows travel as one array of composite values (`crossdock.new_event_2[]`): asyncpg looks at every
+Rows travel as one array of composite values (`crossdock.new_event_3[]`): asyncpg looks at every
 element of an array to see whether it is an array itself, and a row is one element.
 """
 
@@ -20,7 +20,8 @@ Key = tuple[UUID, UUID, bytes]
 """Tenant, source and dedupe hash: what the ledger is keyed by."""
 
 _ROUTES: Final = """
-SELECT t.id, t.state, d.id, d.source_ids, d.event_types, d.state = 'enabled'
+SELECT t.id, t.state, d.id, d.source_ids, d.event_types, d.state = 'enabled',
+    d.filter, d.order_by
 FROM unnest($1::uuid[]) AS wanted (tenant_id)
 JOIN crossdock.tenants AS t ON t.id = wanted.tenant_id AND t.shard = $2 AND t.state <> 'terminated'
 LEFT JOIN crossdock.destinations AS d
@@ -33,27 +34,28 @@ async def routes(
 ) -> dict[UUID, list[Route]]:
     """Return the destinations of each of these tenants; one that is not here is missing."""
     found: dict[UUID, list[Route]] = {}
-    for tenant, state, destination, sources, types, enabled in await conn.fetch(
-        _ROUTES, tenants, shard
-    ):
+    for row in await conn.fetch(_ROUTES, tenants, shard):
+        tenant, state, destination, sources, types, enabled, condition, order_by = row
         routes = found.setdefault(tenant, [])
         if destination is not None:
-            routes.append(Route(destination, sources, types, enabled and state == "active"))
+            is_open = enabled and state == "active"
+            routes.append(Route(destination, sources, types, is_open, condition, order_by))
     return found
 
 
 _ROW: Final = """
 tenant_id, id, source_id, stream_seq, event_type, provider_id, content_type, traceparent, headers,
-body, status, violation, schema_version, data_key
+body, status, violation, schema_version, data_key, matched
 """
 
 _ADD_DELIVERIES: Final = """
 INSERT INTO crossdock.deliveries
-    (tenant_id, id, event_id, destination_id, is_replay, due_at, lease)
-SELECT tenant_id, id, event_id, destination_id, false,
-    now() + CASE WHEN is_open THEN $2 ELSE 0 END * interval '1 second',
-    CASE WHEN is_open THEN $3::uuid END
-FROM unnest($1::crossdock.new_delivery[])
+    (tenant_id, id, event_id, destination_id, is_replay, line, order_seq, due_at, lease)
+SELECT tenant_id, id, event_id, destination_id, false, line, order_seq,
+    CASE WHEN line IS NOT NULL THEN 'infinity'
+        ELSE now() + CASE WHEN is_open THEN $2 ELSE 0 END * interval '1 second' END,
+    CASE WHEN is_open AND line IS NULL THEN $3::uuid END
+FROM unnest($1::crossdock.new_delivery_2[])
 """
 
 _ADD_FIELDS: Final = """
@@ -63,7 +65,7 @@ SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bytea[])
 
 _ADD_NEW: Final = f"""
 WITH given AS (
-    SELECT * FROM unnest($4::crossdock.new_event_2[])
+    SELECT * FROM unnest($4::crossdock.new_event_3[])
 ), stored AS (
     INSERT INTO crossdock.events ({_ROW}) SELECT {_ROW} FROM given
 ), planned AS (
@@ -85,7 +87,15 @@ async def add_new(
     Deliveries that may go now are leased, so that nobody else claims them.
     """
     rows = [
-        (one.arrival.tenant_id, one.id, one.arrival.event_id, one.destination_id, one.is_open)
+        (
+            one.arrival.tenant_id,
+            one.id,
+            one.arrival.event_id,
+            one.destination_id,
+            one.is_open,
+            one.line,
+            None if one.line is None else one.arrival.stream_seq,
+        )
         for one in planned
     ]
     if arrivals:
@@ -102,7 +112,7 @@ def is_taken(error: Exception) -> bool:
 
 _ADD_KEYED: Final = f"""
 WITH given AS (
-    SELECT * FROM unnest($1::crossdock.new_event_2[])
+    SELECT * FROM unnest($1::crossdock.new_event_3[])
 ), claimed AS (
     INSERT INTO crossdock.event_keys (tenant_id, source_id, dedupe_hash, event_id)
     SELECT tenant_id, source_id, dedupe_hash, id FROM given
@@ -142,7 +152,7 @@ async def owners(conn: asyncpg.Connection, keys: Collection[Key]) -> dict[Key, U
 
 _ADD_UNKEYED: Final = f"""
 INSERT INTO crossdock.events ({_ROW})
-SELECT {_ROW} FROM unnest($1::crossdock.new_event_2[])
+SELECT {_ROW} FROM unnest($1::crossdock.new_event_3[])
 ON CONFLICT DO NOTHING
 RETURNING id
 """
@@ -172,6 +182,7 @@ def _event(arrival: Arrival) -> tuple[object, ...]:
         message.violation or None,
         message.schema_version or None,
         arrival.data_key,
+        arrival.matched,
     )
 
 

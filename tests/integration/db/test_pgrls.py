@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 
 from crossdock.embedded import EmbeddedPostgres
+from migrations.fifth import rights as fifth
 from migrations.first import rights as first
 from migrations.fourth import rights as fourth
 from migrations.second import rights as second
@@ -37,6 +38,7 @@ def crossing() -> list[str]:
             second.ALL_RIGHTS,
             third.ALL_RIGHTS,
             fourth.ALL_RIGHTS,
+            fifth.ALL_RIGHTS,
         )
         for role, tables in rights.items()
         for table, privileges in tables.items()

@@ -6,10 +6,11 @@ from uuid import UUID
 import pytest
 
 from crossdock import ids
+from crossdock.delivery.destinations.model import DestinationEdit, RetryPolicy
+from crossdock.delivery.destinations.sealing import secret_context
+from crossdock.delivery.destinations.service import Destinations
 from crossdock.delivery.guard import Guard
-from crossdock.delivery.model import DeliveryFilter, DestinationEdit, RetryPolicy
-from crossdock.delivery.sealing import secret_context
-from crossdock.delivery.service import Destinations
+from crossdock.delivery.model import DeliveryFilter
 from crossdock.errors import Conflict, Invalid, NotFound, PreconditionFailed
 from crossdock.paging import Window
 from crossdock.secrets.seal import SealBroken

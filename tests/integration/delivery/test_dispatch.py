@@ -9,8 +9,8 @@ from aiohttp import web
 from standardwebhooks import Webhook
 
 from crossdock import ids
+from crossdock.delivery.destinations.model import RetryPolicy
 from crossdock.delivery.dispatch.lines import Caps
-from crossdock.delivery.model import RetryPolicy
 from tests.beds.delivery import (
     TRACE,
     DeliveryBed,

@@ -12,7 +12,8 @@ import pytest
 
 from crossdock import ids
 from crossdock.config import DatabaseSettings
-from crossdock.delivery.model import ReplayFilter, RetryPolicy
+from crossdock.delivery.destinations.model import RetryPolicy
+from crossdock.delivery.model import ReplayFilter
 from crossdock.delivery.replays.service import ReplayRunner, Replays
 from crossdock.errors import Conflict, Invalid, NotFound
 from crossdock.paging import Window

@@ -9,8 +9,8 @@ import pytest
 from aiohttp import web
 
 from crossdock import ids
+from crossdock.delivery.destinations.model import RetryPolicy
 from crossdock.delivery.dispatch.lines import Caps
-from crossdock.delivery.model import RetryPolicy
 from tests.beds.delivery import DeliveryBed, Receiver, until
 
 BOUND_S: Final = 1.0

@@ -17,10 +17,11 @@ from crossdock.access.service import ApiKeys
 from crossdock.alerts.service import Alarm
 from crossdock.config import Settings
 from crossdock.db import Databases
+from crossdock.delivery.destinations.model import DestinationEdit
+from crossdock.delivery.destinations.service import Destinations
 from crossdock.delivery.guard import Guard
-from crossdock.delivery.model import DestinationEdit, ReplayFilter
+from crossdock.delivery.model import ReplayFilter
 from crossdock.delivery.replays.service import Replays
-from crossdock.delivery.service import Destinations
 from crossdock.errors import Conflict, Invalid, QuotaReached
 from crossdock.inbound.model import SourceEdit
 from crossdock.inbound.sources.service import Sources

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossdock.delivery import rules
-from crossdock.delivery.model import RetryPolicy
+from crossdock.delivery.destinations.model import RetryPolicy
 from crossdock.delivery.rules import Answered, Bury, Deliver, Failed, Retry, decide
 
 NOW = 1_800_000_000.0

@@ -12,9 +12,9 @@ from aiohttp import web
 
 from crossdock import ids
 from crossdock.delivery.client import Client
+from crossdock.delivery.destinations.model import Destination
+from crossdock.delivery.destinations.sealing import secret_context
 from crossdock.delivery.guard import Guard
-from crossdock.delivery.model import Destination
-from crossdock.delivery.sealing import secret_context
 from crossdock.embedded.ports import free_port
 from crossdock.inbound.model import Recipe, Source
 from crossdock.inbound.sources.examples import Pasted

@@ -1,0 +1,1 @@
+"""What revision 0005 adds: kinds of destinations, order, status, alerts by webhook."""
