@@ -14,6 +14,7 @@ __all__ = [
     "Fields",
     "Limit",
     "LimitTable",
+    "Matcher",
     "Message",
     "RecipeError",
     "Rejected",
@@ -26,11 +27,15 @@ __all__ = [
     "Taken",
     "Verdict",
     "batch_frames",
+    "check_filter",
+    "check_script",
+    "confine_process",
     "content_length",
     "field_key",
     "generate_key_pair",
     "generate_secret",
     "plain_frames",
+    "serve_scripts",
     "sha256",
     "take_webhook",
     "typeid",
@@ -383,6 +388,109 @@ class Rejected:
     @property
     def violations(self) -> list[tuple[str, str]]:
         """What is wrong, as `Schema.validate` says it."""
+
+def check_script(source: str) -> tuple[str, int, int] | None:
+    """Say what is wrong with a script, or None: the message, the line and the column, from 1.
+
+    It must be JavaScript that declares a plain `function transform(event)`. None of it is run: it
+    is parsed in an engine of its own, in at most a second and 32 MiB, without the GIL. Line and
+    column are 0 where the fault has no place.
+    """
+
+def confine_process() -> str | None:
+    """Give up, for good, all but memory, the clock, reading descriptor 0 and writing descriptor 1.
+
+    A filter of the kernel's (seccomp(2)) for all threads of this process: whatever else is asked
+    for ends it with SIGSYS. Needs no rights.
+
+    Returns:
+        Why that can't be had, and then nothing was given up; None where it was.
+    """
+
+def serve_scripts(hello: str, *, cpu_ms: int, memory: int, output: int, longest: int) -> None:
+    """Run scripts until standard input ends; for a process that does nothing else.
+
+    Frames are a length of four bytes, big-endian, and the content; see `native/src/scripts`. Each
+    run has an engine of its own, of which nothing is left after it.
+
+    Args:
+        hello: the first frame that is written.
+        cpu_ms: of the processor, for one run; what runs on in a native function of the engine is
+            not ended by it.
+        memory: bytes of a script's heap.
+        output: bytes of the body that a script returns.
+        longest: bytes of a request.
+
+    Raises:
+        OSError: a request is too long or none, or the other side is gone.
+    """
+
+def check_filter(text: str) -> tuple[int, int, str] | None:
+    """Return what is wrong with a filter in CEL: line and column, from 1, and the reason.
+
+    Both are 0 where it is about the whole. A filter has at most 4 KiB, 2,000 parts with its macros
+    expanded and 80 within each other; its patterns are those of RE2, of at most 1,000 bytes, and
+    are compiled to 512 KiB together. See `docs/routing.md` for the language.
+    """
+
+@final
+class Matcher:
+    """A tenant's subscriptions, indexed by source and type; immutable and shared freely.
+
+    Args:
+        subscriptions: of each the id, the sources it listens to (16 bytes each; none means all),
+            the patterns of types it wants (none means all), its filter, and what orders its
+            deliveries: `source`, or a JSON pointer. A filter that is not taken any more is an error
+            for every event.
+    """
+
+    def __new__(
+        cls, subscriptions: list[tuple[bytes, list[bytes], list[str], str | None, str | None]]
+    ) -> Matcher: ...
+    @property
+    def looks_into_bodies(self) -> bool:
+        """Whether any filter looks at the payload, or any order points into it."""
+
+    @property
+    def judges(self) -> bool:
+        """Whether there are filters or orders."""
+
+    @property
+    def size(self) -> int:
+        """About the bytes that it takes."""
+
+    def match(
+        self,
+        event_id: bytes,
+        source_id: bytes,
+        event_type: str,
+        content_type: str,
+        provider_id: str | None,
+        headers: list[tuple[str, str]],
+        body: bytes | None,
+    ) -> tuple[list[tuple[int, int | None]], list[tuple[int, str]]]:
+        """Return which subscriptions want an event; the GIL is released where there are filters.
+
+        The body is read once, and each different filter judged once. Work is counted: 100,000 steps
+        a filter and 1,000,000 for all of them, and each of the two a step more for four bytes of
+        the body. A step is a look at a value, or at 16 bytes of text.
+
+        Args:
+            event_id: a UUIDv7, 16 bytes; it tells when the event was received.
+            source_id: 16 bytes.
+            event_type: held to patterns; one that begins with `crossdock.` is for patterns that do,
+                too, and never for the destination that its header `crossdock-about` names.
+            content_type: as it arrived.
+            provider_id: the provider's own id.
+            headers: names and values; of a name that repeats the first counts.
+            body: plain; what is no JSON is null. `None` where it can't be opened any more: to look
+                at it is then an error.
+
+        Returns:
+            Places of subscriptions that want the event, ascending, each with its line, 63 bits,
+            where it is ordered and has a key; and places of those whose filters could not be
+            judged, with the reason.
+        """
 
 @final
 class Fields:

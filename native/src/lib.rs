@@ -5,6 +5,9 @@
 
 pub mod error;
 pub mod fields;
+pub mod filters;
+#[cfg(feature = "extension-module")]
+mod filters_binding;
 pub mod frames;
 #[cfg(feature = "extension-module")]
 mod frames_binding;
@@ -16,6 +19,9 @@ mod limits_binding;
 pub mod schema;
 #[cfg(feature = "extension-module")]
 mod schema_binding;
+pub mod scripts;
+#[cfg(feature = "extension-module")]
+mod scripts_binding;
 pub mod signatures;
 #[cfg(feature = "extension-module")]
 mod signatures_binding;
@@ -36,6 +42,8 @@ mod _native {
     #[pymodule_export]
     use self::exception::{RecipeError, SchemaError};
     #[pymodule_export]
+    use crate::filters_binding::{Matcher, check_filter};
+    #[pymodule_export]
     use crate::frames_binding::{
         Message, Replies, batch_frames, content_length, plain_frames, take_webhook,
     };
@@ -43,6 +51,8 @@ mod _native {
     use crate::limits_binding::{Limit, LimitTable, Taken};
     #[pymodule_export]
     use crate::schema_binding::{Fields, Rejected, Schema, Schemas, field_key};
+    #[pymodule_export]
+    use crate::scripts_binding::{check_script, confine_process, serve_scripts};
     #[pymodule_export]
     pub(crate) use crate::signatures_binding::{Signer, Source, Verdict};
 

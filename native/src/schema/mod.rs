@@ -7,7 +7,7 @@
 
 mod amount;
 pub mod guard;
-mod patterns;
+pub(crate) mod patterns;
 mod refs;
 mod sets;
 mod unique;

@@ -86,16 +86,24 @@ pub fn weigh(pattern: &str, room: &mut Room) -> Result<Weight, String> {
     let unknown = || "this is not a regular expression (ECMA-262, with its flag u)".to_owned();
     let translated = jsonschema_regex::to_rust_regex(pattern).map_err(|()| unknown())?;
     let hir = regex_syntax::parse(&translated).map_err(|_| unknown())?;
-    let places = places(&hir);
-    if places > MAX_PLACES {
+    if places(&hir) > MAX_PLACES {
         return Err("this regular expression is too large, its repetitions counted".to_owned());
     }
     // What the crate counts by itself, character by character.
     if jsonschema_regex::RepeatedClass::from_translated(&translated).is_some() {
         return Ok(Weight(1));
     }
-    let nfa = room.compile(&hir, false)?;
-    room.compile(&hir, true)?;
+    price(&hir, room)
+}
+
+/// What matching an expression costs, or why it is not taken.
+pub fn price(hir: &Hir, room: &mut Room) -> Result<Weight, String> {
+    let places = places(hir);
+    if places > MAX_PLACES {
+        return Err("this regular expression is too large, its repetitions counted".to_owned());
+    }
+    let nfa = room.compile(hir, false)?;
+    room.compile(hir, true)?;
     if room.determine(&nfa)? {
         return Ok(Weight(1));
     }
@@ -135,7 +143,7 @@ fn unbounded(pattern: &str) -> Option<&'static str> {
 }
 
 /// How many places of an expression a match can stand at, more or less.
-fn places(hir: &Hir) -> u64 {
+pub fn places(hir: &Hir) -> u64 {
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => 1,
         HirKind::Literal(literal) => literal.0.len() as u64,
