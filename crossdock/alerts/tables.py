@@ -27,11 +27,22 @@ alerts: Final = tenant_table(
     moment("created_at", now=True),
     moment("resolved_at", nullable=True),
     moment("told_at", nullable=True),
+    moment("resolved_told_at", nullable=True),
     UniqueConstraint("tenant_id", "kind", "subject", "level", "period"),
     Index("alerts_untold_idx", "created_at", postgresql_where=text("told_at IS NULL")),
+    Index(
+        "alerts_passed_idx",
+        "resolved_at",
+        postgresql_where=text("resolved_at IS NOT NULL AND resolved_told_at IS NULL"),
+    ),
+    Index("alerts_open_idx", "id", postgresql_where=text("resolved_at IS NULL")),
     audit=OWN_RECORD,
 )
-"""One row for each thing worth telling once: what, of which subject, how bad, in which period."""
+"""One row for each thing worth telling once: what, of which subject, how bad, in which period.
+
+`told_at` and `resolved_told_at`: when it was told as an event, or settled that it is not to be;
+letters go out in the transaction that raises it.
+"""
 
 alert_settings: Final = tenant_table(
     "alert_settings",

@@ -80,6 +80,12 @@ destinations: Final = tenant_table(
 (five days without success) takes them and lets them wait until it is enabled or they are too old.
 """
 
+_LINE: Final = ("tenant_id", "destination_id", "line")
+_WAITS: Final = "line IS NOT NULL AND state = 'pending' AND due_at"
+_BLOCKED: Final = f"{_WAITS} = 'infinity'::timestamptz"
+_ACTIVE: Final = f"{_WAITS} < 'infinity'::timestamptz"
+_HELD: Final = "line IS NOT NULL AND state = 'dead'"
+
 deliveries: Final = tenant_table(
     "deliveries",
     key(),
@@ -106,16 +112,30 @@ deliveries: Final = tenant_table(
         "due_at",
         postgresql_where=text("state = 'pending'"),
     ),
+    Index("deliveries_blocked_idx", *_LINE, "order_seq", "id", postgresql_where=text(_BLOCKED)),
+    Index("deliveries_active_idx", *_LINE, postgresql_where=text(_ACTIVE)),
+    # Its last condition keeps the planner from using it where no place on the stream is asked for.
     Index(
-        "deliveries_line_idx",
+        "deliveries_joining_idx",
+        "order_seq",
+        postgresql_where=text(f"{_BLOCKED} AND order_seq IS NOT NULL"),
+    ),
+    Index("deliveries_held_idx", *_LINE, "order_seq", "id", postgresql_where=text(_HELD)),
+    Index("deliveries_dead_idx", "tenant_id", "id", postgresql_where=text("state = 'dead'")),
+    Index(
+        "deliveries_died_idx",
         "tenant_id",
         "destination_id",
-        "line",
-        "order_seq",
-        "id",
-        postgresql_where=text("line IS NOT NULL AND state IN ('pending', 'dead')"),
+        "finished_at",
+        postgresql_where=text("state = 'dead'"),
     ),
-    Index("deliveries_dead_idx", "tenant_id", "id", postgresql_where=text("state = 'dead'")),
+    Index(
+        "deliveries_ended_idx",
+        "tenant_id",
+        "destination_id",
+        "id",
+        postgresql_where=text("state IN ('dead', 'cancelled', 'replayed')"),
+    ),
     audit=OWN_RECORD,
     partitioned=True,
 )
@@ -171,10 +191,17 @@ replays: Final = tenant_table(
     moment("finished_at", nullable=True),
     ForeignKeyConstraint(["tenant_id"], ["crossdock.tenants.id"]),
     Column("seen", Integer, nullable=False, server_default=text("0")),
+    Column("low", Uuid),
+    Column("mark", BigInteger),
+    Column("waits_for", Uuid),
     one_of("state", "running", "paused", "done", "cancelled"),
     audit="full",
 )
-"""A replay in bulk: each dead letter that it answers becomes `replayed`, with a new delivery."""
+"""A replay in bulk: each dead letter that it answers becomes `replayed`, with a new delivery.
+
+It walks from `low`. `mark` is a transaction's number: it begins when all below have ended.
+`waits_for` is a destination to which so much waits that no more is made.
+"""
 
 order_floor: Final = Table(
     "order_floor",
@@ -194,6 +221,7 @@ destination_stats: Final = tenant_table(
     Column("failed", BigInteger, nullable=False, server_default=text("0")),
     Column("dead", BigInteger, nullable=False, server_default=text("0")),
     Column("durations", ARRAY(BigInteger), nullable=False, server_default=text("'{}'::bigint[]")),
+    Index("destination_stats_hour_idx", "hour"),
     audit=OWN_RECORD,
 )
 """What came of attempts, by destination and hour; `durations` is a histogram, see `stats.rules`."""

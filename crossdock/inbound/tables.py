@@ -107,6 +107,7 @@ events: Final = tenant_table(
     Column("data_key", Uuid),
     Column("matched", SmallInteger),
     moment("stored_at", nullable=True, now=True),
+    moment("released_at", nullable=True),
     one_of(
         "status",
         "accepted",
@@ -126,14 +127,27 @@ events: Final = tenant_table(
         "id",
         postgresql_where=text("status <> 'accepted'"),
     ),
+    Index(
+        "events_unmatched_idx",
+        "tenant_id",
+        "id",
+        postgresql_where=text("matched = 0"),
+    ),
+    Index(
+        "events_released_idx",
+        "tenant_id",
+        "id",
+        postgresql_where=text("released_at IS NOT NULL"),
+    ),
     audit=OWN_RECORD,
     partitioned=True,
 )
-"""One accepted webhook each; of its row only `status` ever changes. `stream_seq` is its place on
-INGEST. `body` is sealed where `data_key` names a key of `payload_keys`. `violation` is what its
-schema said, JSON `[{"pointer", "detail"}]`. `matched` counts the
-destinations that wanted it when it was stored; NULL for one that was kept back then, and for those
-of releases that did not count.
+"""One accepted webhook each; of its row only `status`, `matched` and `released_at` ever change.
+
+`stream_seq` is its place on INGEST. `body` is sealed where `data_key` names a key of
+`payload_keys`. `violation` is what its schema said, JSON `[{"pointer", "detail"}]`. `matched`
+counts the destinations that wanted it when it was stored, or let go; NULL for one that is kept
+back, and for those of releases that did not count.
 """
 
 event_fields: Final = tenant_table(
@@ -182,9 +196,13 @@ refusal_counts: Final = tenant_table(
     Column("day", Date, primary_key=True, nullable=False),
     Column("reason", Text, primary_key=True, nullable=False),
     Column("count", BigInteger, nullable=False),
+    moment("hour", nullable=True),
+    Column("in_hour", BigInteger, nullable=False, server_default=text("0")),
+    Column("hour_before", BigInteger, nullable=False, server_default=text("0")),
     audit=OWN_RECORD,
 )
-"""How many webhooks each source refused, by day and reason."""
+"""How many webhooks each source refused, by day and reason; `in_hour` of them in the last `hour`
+that had any, and `hour_before` in the one before that, which is what alerts go by."""
 
 route_changes: Final = tenant_table(
     "route_changes",

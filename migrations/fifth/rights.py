@@ -32,7 +32,7 @@ SET_RIGHTS: Final = {
 ALL_RIGHTS: Final = {
     "maintenance": {
         "destinations": "SELECT (tenant_id, id, name, state, disabled_reason, disabled_at,"
-        " failing_since)",
+        " failing_since, event_types)",
         "destination_stats": "SELECT, DELETE",
         "inbox_messages": "SELECT (tenant_id, destination_id, id), DELETE",
         "alert_settings": "SELECT",
@@ -42,6 +42,10 @@ ALL_RIGHTS: Final = {
 }
 """Rows of every tenant: what is to be told of, the end of what is old, how far order has come."""
 
+MAINTENANCE: Final = "crossdock_maintenance"
+HOURS: Final = "hour, in_hour, hour_before"
+"""How many webhooks were refused lately: gateways count, alerts go by it."""
+
 
 def statements() -> list[str]:
     """Return all grants and policies, in an order that works."""
@@ -49,7 +53,12 @@ def statements() -> list[str]:
     found = [
         f"REVOKE ALL ON TYPE {new} FROM PUBLIC",
         f"GRANT USAGE ON TYPE {new} TO crossdock_ingest",
-        "GRANT UPDATE (told_at) ON crossdock.alerts TO crossdock_maintenance",
+        f"GRANT UPDATE (told_at, resolved_told_at, detail) ON crossdock.alerts TO {MAINTENANCE}",
+        f"GRANT SELECT (reason, count, {HOURS}) ON crossdock.refusal_counts TO {MAINTENANCE}",
+        f"GRANT UPDATE ({HOURS}) ON crossdock.refusal_counts TO crossdock_app",
+        "GRANT UPDATE (released_at, matched) ON crossdock.events TO crossdock_ingest",
+        "GRANT UPDATE (order_seq) ON crossdock.deliveries TO crossdock_dispatch",
+        "GRANT UPDATE (disabled_at) ON crossdock.destinations TO crossdock_dispatch",
     ]
     found += [
         f"ALTER TABLE crossdock.{table} {force} ROW LEVEL SECURITY"

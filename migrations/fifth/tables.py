@@ -26,10 +26,33 @@ STATEMENTS: Final = (
     """,
     "UPDATE crossdock.destinations SET disabled_at = updated_at WHERE state = 'disabled'",
     "ALTER TABLE crossdock.deliveries ADD COLUMN line bigint, ADD COLUMN order_seq bigint",
+    "DROP TRIGGER note_route ON crossdock.destinations",
     """
-    CREATE INDEX deliveries_line_idx
+    CREATE TRIGGER note_route
+    AFTER INSERT OR DELETE OR UPDATE OF state, disabled_reason, source_ids, event_types, filter,
+        order_by, order_hold
+    ON crossdock.destinations FOR EACH ROW EXECUTE FUNCTION crossdock.note_route()
+    """,
+    """
+    CREATE INDEX deliveries_blocked_idx
         ON crossdock.deliveries (tenant_id, destination_id, line, order_seq, id)
-        WHERE line IS NOT NULL AND state IN ('pending', 'dead')
+        WHERE line IS NOT NULL AND state = 'pending' AND due_at = 'infinity'::timestamptz
+    """,
+    """
+    CREATE INDEX deliveries_active_idx
+        ON crossdock.deliveries (tenant_id, destination_id, line)
+        WHERE line IS NOT NULL AND state = 'pending' AND due_at < 'infinity'::timestamptz
+    """,
+    """
+    CREATE INDEX deliveries_joining_idx
+        ON crossdock.deliveries (order_seq)
+        WHERE line IS NOT NULL AND state = 'pending' AND due_at = 'infinity'::timestamptz
+            AND order_seq IS NOT NULL
+    """,
+    """
+    CREATE INDEX deliveries_held_idx
+        ON crossdock.deliveries (tenant_id, destination_id, line, order_seq, id)
+        WHERE line IS NOT NULL AND state = 'dead'
     """,
     """
     ALTER TABLE crossdock.attempts
@@ -38,9 +61,22 @@ STATEMENTS: Final = (
     """,
     "ALTER TABLE crossdock.events ADD COLUMN matched smallint, ADD COLUMN stored_at timestamptz",
     "ALTER TABLE crossdock.events ALTER COLUMN stored_at SET DEFAULT now()",
+    "ALTER TABLE crossdock.events ADD COLUMN released_at timestamptz",
+    "CREATE INDEX events_unmatched_idx ON crossdock.events (tenant_id, id) WHERE matched = 0",
+    """
+    CREATE INDEX events_released_idx ON crossdock.events (tenant_id, id)
+        WHERE released_at IS NOT NULL
+    """,
+    """
+    CREATE INDEX deliveries_ended_idx ON crossdock.deliveries (tenant_id, destination_id, id)
+        WHERE state IN ('dead', 'cancelled', 'replayed')
+    """,
     """
     ALTER TABLE crossdock.replays
         ADD COLUMN seen integer DEFAULT 0 NOT NULL,
+        ADD COLUMN low uuid,
+        ADD COLUMN mark bigint,
+        ADD COLUMN waits_for uuid,
         DROP CONSTRAINT replays_state_check,
         ADD CONSTRAINT replays_state_check
             CHECK (state IN ('running', 'paused', 'done', 'cancelled'))
@@ -66,6 +102,7 @@ STATEMENTS: Final = (
         CONSTRAINT destination_stats_pkey PRIMARY KEY (tenant_id, destination_id, hour)
     )
     """,
+    "CREATE INDEX destination_stats_hour_idx ON crossdock.destination_stats (hour)",
     """
     CREATE TABLE crossdock.inbox_messages (
         tenant_id uuid NOT NULL,
@@ -78,10 +115,29 @@ STATEMENTS: Final = (
         CONSTRAINT inbox_messages_pkey PRIMARY KEY (tenant_id, destination_id, id)
     )
     """,
-    "ALTER TABLE crossdock.alerts ADD COLUMN told_at timestamptz",
-    "UPDATE crossdock.alerts SET told_at = created_at",
+    """
+    ALTER TABLE crossdock.alerts
+        ADD COLUMN told_at timestamptz,
+        ADD COLUMN resolved_told_at timestamptz
+    """,
+    "UPDATE crossdock.alerts SET told_at = created_at, resolved_told_at = resolved_at",
     """
     CREATE INDEX alerts_untold_idx ON crossdock.alerts (created_at) WHERE told_at IS NULL
+    """,
+    """
+    CREATE INDEX alerts_passed_idx ON crossdock.alerts (resolved_at)
+        WHERE resolved_at IS NOT NULL AND resolved_told_at IS NULL
+    """,
+    "CREATE INDEX alerts_open_idx ON crossdock.alerts (id) WHERE resolved_at IS NULL",
+    """
+    CREATE INDEX deliveries_died_idx
+        ON crossdock.deliveries (tenant_id, destination_id, finished_at) WHERE state = 'dead'
+    """,
+    """
+    ALTER TABLE crossdock.refusal_counts
+        ADD COLUMN hour timestamptz,
+        ADD COLUMN in_hour bigint DEFAULT 0 NOT NULL,
+        ADD COLUMN hour_before bigint DEFAULT 0 NOT NULL
     """,
     """
     CREATE TABLE crossdock.alert_settings (
