@@ -67,6 +67,17 @@ def _channels() -> dict[str, Any]:
             source=_SOURCE,
             type=_TYPE,
         ),
+        "out": _channel(
+            "out.{tenant}.{subject}",
+            "Events delivered to a tenant's destinations on NATS, as CloudEvents. Kept by the"
+            f" stream {subjects.OUT_STREAM} up to its size, oldest dropped first.",
+            ["delivered"],
+            tenant=_TENANT,
+            subject={
+                "description": "What the destination's owner chose: one or more tokens.",
+                "examples": ["orders", "orders.eu"],
+            },
+        ),
         "ingest": _channel(
             "ingest.{shard}",
             "Accepted webhooks on their way to PostgreSQL: the work queue"
@@ -133,6 +144,7 @@ def _channel(
 def _operations() -> dict[str, Any]:
     described = {
         "announceEvent": ("send", "events", "A worker tells of an event, once it is stored."),
+        "deliverEvent": ("send", "out", "A worker delivers an event to a destination on NATS."),
         "acceptWebhook": ("send", "ingest", "A gateway keeps a webhook, and then answers 202."),
         "persistWebhook": ("receive", "ingest", "A worker stores webhooks, many at a time."),
         "setAside": ("send", "poison", "A worker sets a message aside that nobody can store."),
@@ -160,6 +172,19 @@ def _messages() -> dict[str, Any]:
             " is in the headers. With `ce-dataref` the body is empty, and is to be fetched.",
             "contentType": "application/octet-stream",
             "headers": _typed("event-headers"),
+            "payload": {"description": "Any bytes; `ce-datacontenttype` says of which type."},
+            "correlationId": {
+                "location": "$message.header#/ce-id",
+                "description": "The same for every repetition of an event.",
+            },
+        },
+        "delivered": {
+            "name": "delivered",
+            "title": "An event at one destination: a CloudEvent 1.0 in NATS' binary mode",
+            "summary": "The body is what the destination gets: the provider's bytes, or what its"
+            " script made of them. With `ce-dataref` it is empty, and is to be fetched.",
+            "contentType": "application/octet-stream",
+            "headers": _typed("delivered-headers"),
             "payload": {"description": "Any bytes; `ce-datacontenttype` says of which type."},
             "correlationId": {
                 "location": "$message.header#/ce-id",
@@ -213,6 +238,7 @@ def _typed(name: str) -> dict[str, Any]:
 def _components() -> dict[str, Any]:
     found = {
         "event-headers": cloud_event.schema(),
+        "delivered-headers": cloud_event.delivered_schema(),
         "poison-headers": {"type": "object", "properties": cloud_event.POISON_HEADERS},
     }
     found |= {_key(tag): _inlined(tag, one) for tag, one in schemas.schemas().items()}

@@ -99,3 +99,20 @@ POISON_HEADERS: Final[dict[str, dict[str, Any]]] = {
 def schema() -> dict[str, Any]:
     """Return the schema of the headers of a message on EVENTS."""
     return {"type": "object", "required": list(ALWAYS), "properties": HEADERS}
+
+
+def delivered_schema() -> dict[str, Any]:
+    """Return the schema of the headers of a message on OUT: an event for one destination.
+
+    Its place in the order of events is not said, for others have come between. What a
+    destination's script adds stands beside these.
+    """
+    left_out = {"ce-sequence", "crossdock-republished"}
+    properties = {name: about for name, about in HEADERS.items() if name not in left_out}
+    properties["Nats-Msg-Id"] = {
+        "type": "string",
+        "pattern": "^dlv_[0-7][0-9a-hjkmnp-tv-z]{25}$",
+        "description": "For the broker: the delivery's id, the same for each of its attempts.",
+    }
+    required = [name for name in ALWAYS if name not in left_out]
+    return {"type": "object", "required": required, "properties": properties}

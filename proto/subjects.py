@@ -8,6 +8,9 @@ INGEST_STREAM: Final = "INGEST"
 EVENTS_STREAM: Final = "EVENTS"
 """CloudEvents for internal consumers; limits retention, oldest dropped first."""
 
+OUT_STREAM: Final = "OUT"
+"""Events delivered to tenants' destinations on NATS; limits retention, oldest dropped first."""
+
 POISON_STREAM: Final = "POISON"
 """Messages of INGEST that could not be decoded or break a data rule, each with its reason."""
 
@@ -25,8 +28,11 @@ BODIES_BUCKET: Final = "BODIES"
 ANSWERS_BUCKET: Final = "ANSWERS"
 """Answers to requests with an idempotency key, sealed, for some minutes."""
 
+_BREAKERS: Final = "BREAKERS_"
+
 INGEST_SUBJECTS: Final = "ingest.*"
 EVENTS_SUBJECTS: Final = "events.>"
+OUT_SUBJECTS: Final = "out.>"
 POISON_SUBJECTS: Final = "poison.>"
 POISONED_INGEST: Final = "poison.ingest"
 
@@ -72,6 +78,11 @@ def shard_of_settings(bucket: str) -> int | None:
     return int(number) if number != bucket and number.isdecimal() else None
 
 
+def breakers_bucket(shard: int) -> str:
+    """Return the key-value bucket in which a shard's workers share breakers, in memory."""
+    return f"{_BREAKERS}{shard}"
+
+
 def event(tenant: str, source: str, event_type: str) -> str:
     """Return the subject of one event: `events.{tenant}.{source}.{type}`.
 
@@ -80,6 +91,11 @@ def event(tenant: str, source: str, event_type: str) -> str:
     percent-encoded; a missing type is the token `-`.
     """
     return f"events.{tenant}.{source}.{event_type_tokens(event_type)}"
+
+
+def out(tenant: str, subject: str) -> str:
+    """Return the subject of a destination on NATS; `subject` is one or more safe tokens."""
+    return f"out.{tenant}.{subject}"
 
 
 def event_type_tokens(event_type: str) -> str:

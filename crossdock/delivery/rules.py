@@ -28,6 +28,9 @@ MOST_RETRIES: Final = 50
 DISABLE_AFTER_S: Final = 5 * 86400.0
 """A destination with nothing but failures for this long is switched off."""
 
+OWN_TYPES: Final = "crossdock."
+"""Types of events that begin so are told by Crossdock itself, and only to whoever names them."""
+
 _ALWAYS_RETRIED: Final = frozenset({408, 409, 425, 429})
 _GONE: Final = 410
 _LONGEST_RETRY_AFTER_TEXT: Final = 64
@@ -64,11 +67,21 @@ def matches(destination: Subscription, source_id: UUID, event_type: str) -> bool
     """Tell whether an event of that source and type is for this destination.
 
     In a pattern `*` stands for any text, dots and nothing included; all else is literal and case
-    matters. So `order.*` takes `order.paid` and `order.item.added`, but not `order`.
+    matters. So `order.*` takes `order.paid` and `order.item.added`, but not `order`. Types that
+    begin with `crossdock.` are for patterns that do, too.
+
+    Filters are another matter, see `crossdock.routing`.
     """
     if destination.source_ids and source_id not in destination.source_ids:
         return False
-    return matches_type(destination.event_types, event_type)
+    return wants_type(destination.event_types, event_type)
+
+
+def wants_type(patterns: Sequence[str], event_type: str) -> bool:
+    """Tell whether a destination with these patterns wants that type; see `matches`."""
+    if event_type.startswith(OWN_TYPES):
+        return any(one.startswith(OWN_TYPES) and _glob(one, event_type) for one in patterns)
+    return matches_type(patterns, event_type)
 
 
 def matches_type(patterns: Sequence[str], event_type: str) -> bool:

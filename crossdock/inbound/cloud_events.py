@@ -31,7 +31,7 @@ class Announced(msgspec.Struct, frozen=True, gc=False):
     source_id: UUID
     event_id: UUID
     stream_seq: int
-    """Its place on INGEST, and so in the order of what its shard accepted."""
+    """Its place on INGEST, and so in the order of what its shard accepted; 0 where nobody asked."""
     event_type: str
     content_type: str
     traceparent: str
@@ -69,18 +69,31 @@ def cloud_event(event: Announced, *, run: str | None = None) -> native.Message:
     tenant = ids.encode("ten", event.tenant_id)
     source = ids.encode("src", event.source_id)
     name = ids.encode("evt", event.event_id)
+    headers = [("Nats-Msg-Id", name if run is None else f"{name}.{run}"), *described(event)]
+    if run is not None:
+        headers.append(("crossdock-republished", "true"))
+    return native.Message(
+        subjects.event(tenant, source, event.event_type), event.body or b"", headers
+    )
+
+
+def described(event: Announced) -> list[tuple[str, str]]:
+    """Return the headers that say what a message's event is."""
+    tenant = ids.encode("ten", event.tenant_id)
+    source = ids.encode("src", event.source_id)
+    name = ids.encode("evt", event.event_id)
     content_type = event.content_type or UNKNOWN_MEDIA_TYPE
     headers = [
-        ("Nats-Msg-Id", name if run is None else f"{name}.{run}"),
         ("ce-specversion", "1.0"),
         ("ce-id", name),
         ("ce-source", f"/tenants/{tenant}/sources/{source}"),
         ("ce-type", event.event_type or UNTYPED),
         ("ce-time", ids.time_of(event.event_id).isoformat().replace("+00:00", "Z")),
-        ("ce-sequence", str(event.stream_seq)),
         ("ce-datacontenttype", content_type),
         ("traceparent", event.traceparent),
     ]
+    if event.stream_seq:
+        headers.append(("ce-sequence", str(event.stream_seq)))
     if event.provider_id and event.provider_id.isascii() and event.provider_id.isprintable():
         headers.append(("ce-providerid", event.provider_id))
     if event.status != "accepted":
@@ -91,8 +104,4 @@ def cloud_event(event: Announced, *, run: str | None = None) -> native.Message:
         headers.append(("ce-dataref", f"/v1/events/{name}/payload"))
     elif not content_type.lower().startswith(STRUCTURED):
         headers.append(("content-type", content_type))
-    if run is not None:
-        headers.append(("crossdock-republished", "true"))
-    return native.Message(
-        subjects.event(tenant, source, event.event_type), event.body or b"", headers
-    )
+    return headers

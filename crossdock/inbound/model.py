@@ -215,6 +215,8 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Received at this moment or later."""
     received_before: datetime | None = None
     payload: tuple[FieldFilter, ...] = ()
+    matched: Literal["none"] | None = None
+    """`none`: only events that no destination wanted when they were stored, or let go."""
 
 
 class EventViolation(msgspec.Struct, frozen=True):
@@ -241,6 +243,9 @@ class EventSummary(msgspec.Struct, frozen=True, kw_only=True):
     """The version of the schema it was held to."""
     encrypted: bool
     """Whether its body is stored sealed."""
+    matched: int | None = None
+    """How many destinations wanted it when it was stored, or let go; `None` for one that is kept
+    back, for those of releases that did not count, and where it was not asked for."""
 
 
 class Event(EventSummary, frozen=True, kw_only=True):

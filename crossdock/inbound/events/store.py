@@ -2,8 +2,8 @@
 
 What a list asks for is equalities that lead an index and a range of ids, all leakproof, so that the
 indexes serve under row-level security. What a generic plan could not look into is written out: the
-limit, for which it would take a tenth of all rows, and the status, for it could not know that the
-partial index has it.
+limit, for which it would take a tenth of all rows, and what partial indexes are about, for it could
+not know that they have it.
 """
 
 from collections.abc import Sequence
@@ -59,6 +59,7 @@ _SUMMARY: Final = (
     events.c.violation,
     events.c.schema_version,
     events.c.data_key,
+    events.c.matched,
 )
 _EVENT: Final = (*_SUMMARY, events.c.traceparent, events.c.headers, events.c.body)
 
@@ -83,6 +84,8 @@ def newest(tenant_id: UUID, window: Window, wanted: EventFilter) -> Select[Any]:
         found = found.where(events.c.event_type == wanted.event_type)
     if wanted.status is not None:
         found = found.where(events.c.status == literal_column(f"'{wanted.status}'"))
+    if wanted.matched is not None:
+        found = found.where(events.c.matched == literal_column("0"))
     walked, query = events.c.id, found
     if wanted.payload:
         walked, query = event_fields.c.id, _by_fields(tenant_id, found, wanted.payload)

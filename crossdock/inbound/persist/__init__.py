@@ -2,7 +2,8 @@
 
 One transaction a batch, as the role `crossdock_ingest`, bound by policy to the batch's tenants:
 
-1. which of the tenants are here, and where their events go (`store.routes`);
+1. which of the tenants are here, and where their events go (`store.routes`): filters are judged in
+   a thread before anything is locked (`matching`);
 2. claim the dedupe keys (`store.claim`): what is not claimed was here before (`store.owners`);
 3. insert the new events, what they are found by, and their deliveries, leased to the process that
    persists them; what is held or quarantined has none yet (`crossdock.inbound.release`);

@@ -3,7 +3,7 @@
 None of these can be part of a cycle, so the garbage collector is told to leave them alone.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -166,9 +166,22 @@ class Route(msgspec.Struct, frozen=True):
     """What orders its deliveries: `source`, or a JSON pointer into the payload."""
 
     @property
+    def id(self) -> UUID:
+        """The destination's id, as `crossdock.routing` calls it."""
+        return self.destination_id
+
+    @property
     def takes_all(self) -> bool:
         """Whether it wants every event of its tenant."""
         return not (self.source_ids or self.event_types or self.filter)
+
+
+class Wanted(NamedTuple):
+    """A destination that wants an event."""
+
+    route: Route
+    line: int | None = None
+    """Its line, where it is wanted in order."""
 
 
 class Planned(msgspec.Struct, frozen=True, gc=False):

@@ -14,10 +14,12 @@ from uuid import UUID
 
 from crossdock.inbound import changes
 from crossdock.inbound.persist import store
-from crossdock.inbound.persist.model import Route
+from crossdock.inbound.persist.matching import Routed
 
 CAPACITY: Final = 50_000
 """Tenants remembered; about 1 KiB each."""
+MATCHERS_BYTES: Final = 256 * 1024 * 1024
+"""What the compiled filters of all of them may take, about."""
 
 
 class Routes:
@@ -28,18 +30,22 @@ class Routes:
         *,
         shard: int,
         capacity: int = CAPACITY,
+        matchers_bytes: int = MATCHERS_BYTES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._shard = shard
         self._capacity = capacity
         self._clock = clock
-        self._known: dict[UUID, list[Route]] = {}
+        self._matchers_bytes = matchers_bytes
+        self._known: dict[UUID, Routed] = {}
+        self._judging: dict[UUID, Routed] = {}
+        """Those of them that have filters or order, the one that was asked for last at the end."""
         self._position = changes.NOTHING_YET
         self._asked_at = clock()
         self._forgotten = 0
         """How often something was forgotten: what was read before must not be kept after."""
 
-    async def of(self, conn: Any, tenants: Collection[UUID]) -> dict[UUID, list[Route]]:
+    async def of(self, conn: Any, tenants: Collection[UUID]) -> dict[UUID, Routed]:
         """Return the destinations of tenants, as of now; one that is not here is missing.
 
         Args:
@@ -51,7 +57,8 @@ class Routes:
         if len(found) < len(tenants):
             forgotten = self._forgotten
             missing = [tenant for tenant in tenants if tenant not in found]
-            read = await store.routes(conn, missing, self._shard)
+            rows = await store.routes(conn, missing, self._shard)
+            read = {tenant: Routed(routes) for tenant, routes in rows.items()}
             found |= read
             if forgotten == self._forgotten:
                 self._keep(read)
@@ -62,7 +69,7 @@ class Routes:
         if self._clock() - self._asked_at > changes.FEED_S:
             self._forget_all()
         asked = self._position
-        position, changed = await changes.since(conn, asked)
+        position, changed = await changes.since(conn, asked, numbered=True)
         self._asked_at = self._clock()
         if asked != changes.NOTHING_YET and position < asked:  # another server, or one restored
             self._forget_all()
@@ -70,15 +77,31 @@ class Routes:
             self._forgotten += 1
             for tenant in changed:
                 self._known.pop(tenant, None)
+                self._judging.pop(tenant, None)
         if self._position in {asked, changes.NOTHING_YET}:  # unless another batch has come further
             self._position = position
 
     def _forget_all(self) -> None:
         self._forgotten += 1
         self._known.clear()
+        self._judging.clear()
         self._position = changes.NOTHING_YET
 
-    def _keep(self, read: dict[UUID, list[Route]]) -> None:
+    def judged(self, tenants: Collection[UUID]) -> None:
+        """Forget what takes too much memory, after these tenants' filters were used."""
+        for tenant in tenants:
+            self._judging.pop(tenant, None)
+            if tenant in self._known:
+                self._judging[tenant] = self._known[tenant]
+        taken = sum(routed.size for routed in self._judging.values())
+        while taken > self._matchers_bytes and len(self._judging) > 1:
+            tenant = next(iter(self._judging))
+            taken -= self._judging.pop(tenant).size
+            self._known.pop(tenant, None)
+
+    def _keep(self, read: dict[UUID, Routed]) -> None:
         self._known.update(read)
         while len(self._known) > self._capacity:
-            del self._known[next(iter(self._known))]
+            tenant = next(iter(self._known))
+            del self._known[tenant]
+            self._judging.pop(tenant, None)

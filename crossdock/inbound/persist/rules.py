@@ -1,13 +1,11 @@
 """Rules of persisting. Pure: randomness is passed in."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
-from uuid import UUID
 
 import msgspec
 
 from crossdock.db.uuids import uuid_of
-from crossdock.delivery.rules import matches
 from crossdock.inbound.persist.model import (
     Arrival,
     Duplicate,
@@ -15,7 +13,7 @@ from crossdock.inbound.persist.model import (
     Planned,
     Poison,
     Redelivered,
-    Route,
+    Wanted,
 )
 
 _HALF: Final = 8
@@ -65,9 +63,7 @@ def echo(arrival: Arrival, first: Arrival, outcome: Outcome) -> Outcome:
 
 
 def plan(
-    arrivals: Iterable[Arrival],
-    routes: Mapping[UUID, Sequence[Route]],
-    random: Callable[[int], bytes],
+    wanted: Iterable[tuple[Arrival, Sequence[Wanted]]], random: Callable[[int], bytes]
 ) -> list[Planned]:
     """Return the deliveries of events: one for each destination that wants it.
 
@@ -75,25 +71,20 @@ def plan(
     and the primary key finds the one by the other.
 
     Args:
-        arrivals: what is, or may be, new.
-        routes: the destinations of each tenant.
+        wanted: what is, or may be, new, and who wants it.
         random: returns so many random bytes.
     """
-    wanted = [
-        (arrival, route)
-        for arrival in arrivals
-        for route in routes[arrival.tenant_id]
-        if route.takes_all or matches(route, arrival.source_id, arrival.message.event_type)
-    ]
-    chance = lower_halves(random(_HALF * len(wanted)))
+    pairs = [(arrival, one) for arrival, found in wanted for one in found]
+    chance = lower_halves(random(_HALF * len(pairs)))
     return [
         Planned(
             uuid_of(arrival.message.event_id[:_HALF] + chance[at : at + _HALF]),
             arrival,
-            route.destination_id,
-            route.is_open,
+            one.route.destination_id,
+            one.route.is_open,
+            one.line,
         )
-        for at, (arrival, route) in zip(range(0, len(chance), _HALF), wanted, strict=True)
+        for at, (arrival, one) in zip(range(0, len(chance), _HALF), pairs, strict=True)
     ]
 
 

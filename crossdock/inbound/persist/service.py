@@ -9,14 +9,15 @@ from uuid import UUID
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from crossdock import ids
 from crossdock.db import Database
 from crossdock.db.failures import is_about_data, sqlstate_of
-from crossdock.delivery.model import Cargo, Leased
+from crossdock.delivery.model import About, Cargo, Leased
 from crossdock.errors import DatabaseUnavailable
 from crossdock.inbound.model import DELIVERED
-from crossdock.inbound.persist import rules, store
+from crossdock.inbound.persist import matching, rules, store
 from crossdock.inbound.persist.model import (
     Arrival,
     Duplicate,
@@ -27,8 +28,11 @@ from crossdock.inbound.persist.model import (
     Poison,
     Redelivered,
     Stored,
+    Wanted,
 )
 from crossdock.inbound.persist.routes import Routes
+from crossdock.secrets.payloads import BatchKeys
+from crossdock.telemetry.metrics import FILTER_ERRORS
 from proto import ingest
 
 log = structlog.get_logger(__name__)
@@ -64,6 +68,7 @@ class Persister:
         *,
         lease_s: float,
         shard: int = 0,
+        keys: BatchKeys | None = None,
         clock: Callable[[], float] = time.time,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
@@ -73,12 +78,15 @@ class Persister:
             database: where to.
             lease_s: how long the deliveries belong to this process before anybody may claim them.
             shard: which shard the database is; other shards' tenants are unknown here.
+            keys: of the role `ingest`; they open sealed payloads for filters that look at them.
+                Without it, such a filter can't be judged.
             clock: unix seconds.
             random: returns so many random bytes.
         """
         self._database = database
         self._lease_s = lease_s
         self._routes = Routes(shard=shard)
+        self._keys = keys
         self._clock = clock
         self._random = random
         self._careful_until = 0.0
@@ -141,14 +149,17 @@ class Persister:
             here = [at for at in ordered.firsts if batch[at].tenant_id in routes]
             if any(batch[at].is_held for at in here):
                 batch = await _let_go(conn, batch)
+            batch, wanted = await self._matched(conn, batch, here, routes)
             known = await _add_guarded(conn, batch, here, keyed_too=careful)
             fresh = [batch[at] for at in here if at not in known]
-            flowing = [arrival for arrival in fresh if arrival.flows]
-            planned = rules.plan(flowing, routes, self._random)
+            going = [(batch[at], wanted[at]) for at in here if at not in known and at in wanted]
+            planned = rules.plan(going, self._random)
             claims = [] if careful else [arrival for arrival in fresh if arrival.is_keyed]
             _, leased = await _meanwhile(
                 store.add_new(conn, claims, planned, lease),
-                lambda: [_leased(one, lease) for one in planned if one.is_open],
+                lambda: [
+                    _leased(one, lease) for one in planned if one.is_open and one.line is None
+                ],
             )
             await store.add_fields(conn, fresh)
             outcomes: dict[int, Outcome] = {at: Poison(UNKNOWN_TENANT) for at in ordered.firsts}
@@ -160,6 +171,62 @@ class Persister:
             announced = await _announced(conn, batch, outcomes)
         results = [outcomes[at] for at in range(len(batch))]
         return Persisted(results, leased, len(planned) - len(leased), announced)
+
+    async def _matched(
+        self,
+        conn: Any,
+        batch: Sequence[Arrival],
+        positions: Sequence[int],
+        routes: Mapping[UUID, matching.Routed],
+    ) -> tuple[list[Arrival], dict[int, Sequence[Wanted]]]:
+        """Say who wants what flows, by its position, and how many want it in the event itself.
+
+        Filters are judged in a thread, before anything is locked.
+        """
+        wanted: dict[int, Sequence[Wanted]] = {}
+        judged: dict[int, Arrival] = {}
+        told = list(batch)
+        for at in positions:
+            arrival = batch[at]
+            if not arrival.flows:
+                continue
+            routed = routes[arrival.tenant_id]
+            if routed.judges:
+                judged[at] = arrival
+                continue
+            wanted[at] = found = routed.plainly(arrival)
+            told[at] = replace(arrival, matched=min(len(found), matching.MOST_TOLD))
+        if judged:
+            for at, one in (await self._judged(conn, judged, routes)).items():
+                wanted[at] = one
+                told[at] = replace(batch[at], matched=min(len(one), matching.MOST_TOLD))
+        return told, wanted
+
+    async def _judged(
+        self, conn: Any, arrivals: Mapping[int, Arrival], routes: Mapping[UUID, matching.Routed]
+    ) -> dict[int, list[Wanted]]:
+        """Say who wants what, by filters; sealed payloads are opened where any looks at them."""
+        keys = self._keys
+        sealed = {
+            (one.tenant_id, one.data_key)
+            for one in arrivals.values()
+            if one.data_key is not None and routes[one.tenant_id].looks_into_bodies
+        }
+        if keys is not None and sealed:
+            await keys.load_within(conn, sealed)
+        work = [
+            matching.Work(
+                at,
+                one,
+                routes[one.tenant_id],
+                keys.known(one.tenant_id, one.data_key) if keys and one.data_key else None,
+            )
+            for at, one in arrivals.items()
+        ]
+        found, errors = await asyncio.to_thread(matching.judge, work)
+        FILTER_ERRORS.inc(errors)
+        self._routes.judged({one.tenant_id for one in arrivals.values()})
+        return found
 
 
 async def _add_guarded(
@@ -285,6 +352,7 @@ def _leased(planned: Planned, lease: Lease) -> tuple[Leased, Cargo]:
         message.traceparent,
         message.body,
         arrival.data_key,
+        About(arrival.source_id, message.event_type, message.provider_id, message.headers),
     )
     return leased, cargo
 

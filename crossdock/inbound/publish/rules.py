@@ -31,6 +31,9 @@ DEDUPE_BYTES: Final = 16
 LONGEST_WAIT_S: Final = 86_400.0
 """Quotas begin anew each day."""
 
+RESERVED: Final = "crossdock."
+"""How the types of events begin that tell of alerts: no tenant's own."""
+
 _OWN: Final = b"crossdock:own\0"
 
 _INACTIVE: Final[dict[str, type[Refused]]] = {"paused": SourcePaused, "disabled": SourceDisabled}
@@ -113,10 +116,13 @@ def check(event: OwnEvent, settings: SourceSettings, most_bytes: int) -> None:
         most_bytes: what the installation takes at most.
 
     Raises:
-        Invalid: it names another source.
+        Invalid: it names another source, or its type is none of the tenant's.
         TooLarge: the source takes nothing so large.
         UnsupportedMediaType: the source takes bodies of other types.
     """
+    if event.event_type.startswith(RESERVED):
+        words = f"Types that begin with {RESERVED} are Crossdock's own."
+        raise Invalid(None, Violation("/event_type", words))
     if event.source_id is not None and event.source_id.bytes != settings.source_id:
         own = ids.encode("src", UUID(bytes=settings.source_id))
         words = f"Events are published through {own}, the source of the scheme api."

@@ -102,7 +102,7 @@ class Writer:
                     for source_id, noted in sources.items()
                     for reason, number in noted.counts.items()
                 }
-                await store.count(conn, tenant_id, self._clock().date(), counts)
+                await store.count(conn, tenant_id, self._clock(), counts)
         except NotFound:
             pass  # the tenant is gone, and its refusals with it
         except (DatabaseUnavailable, TimeoutError) as error:

@@ -1,12 +1,12 @@
 """Statements on refusals, each inside one tenant's transaction."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import delete, select
+from sqlalchemy import case, delete, func, select
 from sqlalchemy.dialects.postgresql import insert as insert_or
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -47,25 +47,38 @@ async def trim(conn: AsyncConnection, tenant_id: UUID, source_id: UUID) -> None:
 
 
 async def count(
-    conn: AsyncConnection, tenant_id: UUID, day: date, counts: Mapping[tuple[UUID, str], int]
+    conn: AsyncConnection, tenant_id: UUID, now: datetime, counts: Mapping[tuple[UUID, str], int]
 ) -> None:
-    """Add to a day's numbers, by source and reason."""
+    """Add to the numbers of a day of UTC and of its present hour, by source and reason."""
+    now = now.astimezone(UTC)
+    hour = now.replace(minute=0, second=0, microsecond=0)
     rows = [
         {
             "tenant_id": tenant_id,
             "source_id": source_id,
-            "day": day,
+            "day": now.date(),
             "reason": reason,
             "count": number,
+            "hour": hour,
+            "in_hour": number,
         }
         # In one order, for others wait for these rows.
         for (source_id, reason), number in sorted(counts.items())
     ]
     statement = insert_or(refusal_counts).values(rows)
+    added, c = statement.excluded, refusal_counts.c
+    # Gateways' clocks differ a little: what is late counts for the hour that has begun.
+    is_same = c.hour >= added.hour
+    is_next = c.hour == added.hour - timedelta(hours=1)
     await conn.execute(
         statement.on_conflict_do_update(
             index_elements=["tenant_id", "source_id", "day", "reason"],
-            set_={"count": refusal_counts.c.count + statement.excluded.count},
+            set_={
+                "count": c.count + added.count,
+                "hour": func.greatest(c.hour, added.hour),
+                "in_hour": case((is_same, c.in_hour + added.in_hour), else_=added.in_hour),
+                "hour_before": case((is_same, c.hour_before), (is_next, c.in_hour), else_=0),
+            },
         )
     )
 

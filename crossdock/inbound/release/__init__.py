@@ -5,8 +5,8 @@ was paused. A worker takes them tenant by tenant, in turns, a batch each, oldest
 batch is one transaction, as the role `ingest`, bound by policy to its tenant:
 
 1. hold the rows of `releases`, so that no other worker has them;
-2. change the events' status, which only one transaction ever can;
-3. insert their deliveries, due now and leased to nobody;
+2. change the events' status, which only one transaction ever can, and match them;
+3. insert their deliveries, due now and leased to nobody; what is ordered waits for its turn;
 4. announce the events, and wait for the broker's word;
 5. commit.
 

@@ -1,5 +1,6 @@
 """What is released, and by whose word."""
 
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -24,7 +25,7 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class Parcel(msgspec.Struct, frozen=True):
-    """An event that was just released, as matching and announcing need it."""
+    """An event that is released, as matching and announcing need it."""
 
     tenant_id: UUID
     event_id: UUID
@@ -35,6 +36,32 @@ class Parcel(msgspec.Struct, frozen=True):
     traceparent: str
     provider_id: str | None
     status: str
+    """That it has from now on."""
     schema_version: int | None
     body: bytes | None
     """`None` for one that is sealed, or too large for a message."""
+    headers: bytes
+    """As they are stored."""
+    data_key: UUID | None
+    """The key that sealed its body."""
+    kept: bytes | None
+    """Its body as it is stored, where filters or order may look into it."""
+
+
+class Ordered(NamedTuple):
+    """A line that got deliveries, which wait for their turn."""
+
+    tenant_id: UUID
+    destination_id: UUID
+    line: int
+
+
+class Going(msgspec.Struct, frozen=True):
+    """A delivery to be made."""
+
+    id: UUID
+    event_id: UUID
+    destination_id: UUID
+    line: int | None
+    order_seq: int | None
+    """With `line`: its place there."""

@@ -1,15 +1,17 @@
 """Rules of releasing. Pure: randomness is passed in."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
+from crossdock.db.schema import decode_headers
 from crossdock.db.uuids import uuid_of
-from crossdock.delivery.rules import matches
 from crossdock.inbound.cloud_events import Announced
-from crossdock.inbound.persist.model import Route
+from crossdock.inbound.persist.matching import Given, Routed, opened
+from crossdock.inbound.persist.model import Wanted
 from crossdock.inbound.persist.rules import lower_halves
-from crossdock.inbound.release.model import Held, Parcel
+from crossdock.inbound.release.model import Going, Held, Parcel
+from crossdock.secrets.payloads import DataKey
 
 _HALF: Final = 8
 """Bytes of half an id; see `crossdock.inbound.persist.rules.plan`."""
@@ -27,26 +29,66 @@ def fitting(held: Sequence[Held], most_bytes: int) -> list[UUID]:
     return chosen
 
 
-def plan(
-    parcels: Sequence[Parcel], routes: Sequence[Route], random: Callable[[int], bytes]
-) -> list[tuple[UUID, UUID, UUID]]:
-    """Return deliveries, as their id, event and destination: what persisting would have made.
+def match(
+    parcels: Sequence[Parcel], routed: Routed, keys: Mapping[UUID, DataKey]
+) -> tuple[list[list[Wanted]], int]:
+    """Return who wants each of a tenant's events, and how many filters could not be judged.
+
+    To be called in a thread where the tenant has filters.
 
     Args:
-        parcels: events of one tenant.
-        routes: its destinations.
+        parcels: the events.
+        routed: the tenant's destinations.
+        keys: those that open sealed bodies, by their ids.
+    """
+    found: list[list[Wanted]] = []
+    errors = 0
+    for one in parcels:
+        wanted, wrong = routed.matching(
+            Given(
+                one.event_id.bytes,
+                one.source_id.bytes,
+                one.event_type,
+                one.content_type,
+                one.provider_id,
+                decode_headers(one.headers),
+                _plain(one, keys),
+            )
+        )
+        found.append(wanted)
+        errors += wrong
+    return found, errors
+
+
+def _plain(parcel: Parcel, keys: Mapping[UUID, DataKey]) -> bytes | None:
+    """Return a body as filters see it; `None` for one that does not open."""
+    if parcel.data_key is None or parcel.kept is None:
+        return parcel.kept
+    key = keys.get(parcel.data_key)
+    return opened(key, parcel.tenant_id, parcel.event_id, parcel.kept)
+
+
+def plan(
+    parcels: Sequence[Parcel], wanted: Sequence[Sequence[Wanted]], random: Callable[[int], bytes]
+) -> list[Going]:
+    """Return the deliveries that persisting would have made of events.
+
+    Args:
+        parcels: the events.
+        wanted: who wants each of them.
         random: returns so many random bytes.
     """
-    wanted = [
-        (parcel.event_id, route.destination_id)
-        for parcel in parcels
-        for route in routes
-        if route.takes_all or matches(route, parcel.source_id, parcel.event_type)
-    ]
-    chance = lower_halves(random(_HALF * len(wanted)))
+    pairs = [(parcel, one) for parcel, found in zip(parcels, wanted, strict=True) for one in found]
+    chance = lower_halves(random(_HALF * len(pairs)))
     return [
-        (uuid_of(event_id.bytes[:_HALF] + chance[at * _HALF :][:_HALF]), event_id, destination_id)
-        for at, (event_id, destination_id) in enumerate(wanted)
+        Going(
+            uuid_of(parcel.event_id.bytes[:_HALF] + chance[at * _HALF :][:_HALF]),
+            parcel.event_id,
+            one.route.destination_id,
+            one.line,
+            None if one.line is None else parcel.stream_seq,
+        )
+        for at, (parcel, one) in enumerate(pairs)
     ]
 
 

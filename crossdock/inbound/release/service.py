@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Final, NoReturn
 from uuid import UUID
 
@@ -12,8 +12,12 @@ from crossdock.db import Database
 from crossdock.errors import Unavailable
 from crossdock.inbound.cloud_events import Announced
 from crossdock.inbound.persist import store as persisting
+from crossdock.inbound.persist.matching import MOST_TOLD, Routed
+from crossdock.inbound.persist.model import Wanted
 from crossdock.inbound.release import rules, store
-from crossdock.inbound.release.model import Asked, Held
+from crossdock.inbound.release.model import Asked, Held, Ordered, Parcel
+from crossdock.secrets.payloads import BatchKeys
+from crossdock.telemetry.metrics import FILTER_ERRORS
 
 BATCH: Final = 200
 """Events in one transaction, at most."""
@@ -37,6 +41,10 @@ Source = tuple[UUID, UUID]
 log = structlog.get_logger(__name__)
 
 
+async def _unheard(_lines: Collection[Ordered]) -> None:
+    """Do nothing: a sweep finds lines that wait for nothing."""
+
+
 class Releaser:
     """Releases what one shard's tenants asked for. Any number of workers may."""
 
@@ -46,6 +54,8 @@ class Releaser:
         announce: Callable[[Sequence[Announced]], Awaitable[None]],
         *,
         inline_bytes: int,
+        keys: BatchKeys | None = None,
+        on_ordered: Callable[[Collection[Ordered]], Awaitable[object]] = _unheard,
         batch: int = BATCH,
         batch_bytes: int = BATCH_BYTES,
         poll_s: float = POLL_S,
@@ -58,6 +68,8 @@ class Releaser:
             database: the shard's.
             announce: tells internal consumers, and returns once the broker has it.
             inline_bytes: of a body that is announced with its event, at most.
+            keys: of the role `ingest`; they open sealed payloads for filters that look at them.
+            on_ordered: told of lines that got deliveries, once those are committed.
             batch: events in one transaction, at most.
             batch_bytes: of their bodies, about.
             poll_s: how late, at most, an idle one begins.
@@ -67,6 +79,8 @@ class Releaser:
         self._database = database
         self._announce = announce
         self._inline_bytes = inline_bytes
+        self._keys = keys
+        self._on_ordered = on_ordered
         self._batch = batch
         self._batch_bytes = batch_bytes
         self._poll_s = poll_s
@@ -134,9 +148,10 @@ class Releaser:
                 return False
             wanted = [event_id for _, event_id in asked]
             held = await store.hold_releasing(conn, tenant_id, wanted)
-            chosen = await self._let_go(conn, tenant_id, held)
+            chosen, lines = await self._let_go(conn, tenant_id, held)
             left = {one.id for one in held} - set(chosen)
             await store.done(conn, tenant_id, [one for one, event in asked if event not in left])
+        await self._tell(lines)
         return True
 
     async def _release_source(self, tenant_id: UUID, source_id: UUID) -> bool:
@@ -155,27 +170,71 @@ class Releaser:
             after = self._reached.get(name, _NOBODY)
             held = await store.hold_held(conn, tenant_id, source_id, after, self._batch)
             chosen: list[UUID] = []
+            lines: set[Ordered] = set()
             if held:
-                chosen = await self._let_go(conn, tenant_id, held)
+                chosen, lines = await self._let_go(conn, tenant_id, held)
             elif after == _NOBODY and is_over:
                 await store.done(conn, tenant_id, [one.id for one in asked if one.is_settled])
+        await self._tell(lines)
         if chosen:
             self._remember(name, chosen[-1])
         else:  # once more from the beginning, for what came late
             self._reached.pop(name, None)
         return bool(held) or after != _NOBODY
 
-    async def _let_go(self, conn: Any, tenant_id: UUID, held: Sequence[Held]) -> list[UUID]:
-        """Let as many of these events go as memory takes; return which."""
+    async def _let_go(
+        self, conn: Any, tenant_id: UUID, held: Sequence[Held]
+    ) -> tuple[list[UUID], set[Ordered]]:
+        """Let as many of these events go as memory takes; return which, and the lines they join."""
         if not held:
-            return []
+            return [], set()
         chosen = rules.fitting(held, self._batch_bytes)
         routes = await persisting.routes(conn, [tenant_id], self._database.number)
-        parcels = await store.release(conn, tenant_id, chosen, self._inline_bytes)
-        planned = rules.plan(parcels, routes.get(tenant_id, ()), self._random)
+        routed = Routed(routes.get(tenant_id, ()))
+        parcels = await store.look(
+            conn, tenant_id, chosen, self._inline_bytes, bodies=routed.looks_into_bodies
+        )
+        wanted = await self._matched(conn, parcels, routed)
+        told = [
+            (one.event_id, one.status, min(len(found), MOST_TOLD))
+            for one, found in zip(parcels, wanted, strict=True)
+        ]
+        planned = rules.plan(parcels, wanted, self._random)
+        if told:
+            await store.release(conn, tenant_id, told)
         await store.add_deliveries(conn, tenant_id, planned)
         await self._announce([rules.announced(parcel) for parcel in parcels])
-        return chosen
+        return chosen, {
+            Ordered(tenant_id, one.destination_id, one.line)
+            for one in planned
+            if one.line is not None
+        }
+
+    async def _matched(
+        self, conn: Any, parcels: Sequence[Parcel], routed: Routed
+    ) -> list[list[Wanted]]:
+        """Say who wants each of one tenant's events; filters are judged in a thread."""
+        keys = {}
+        sealed = {
+            (one.tenant_id, one.data_key)
+            for one in parcels
+            if one.data_key is not None and one.kept is not None
+        }
+        if self._keys is not None and sealed:
+            await self._keys.load_within(conn, sealed)
+            known = ((key_id, self._keys.known(tenant, key_id)) for tenant, key_id in sealed)
+            keys = {key_id: key for key_id, key in known if key is not None}
+        if routed.judges:
+            wanted, errors = await asyncio.to_thread(rules.match, parcels, routed, keys)
+            FILTER_ERRORS.inc(errors)
+        else:
+            wanted, _ = rules.match(parcels, routed, keys)
+        return wanted
+
+    async def _tell(self, lines: Collection[Ordered]) -> None:
+        """Have lines looked at that got deliveries; what fails here is found by a sweep."""
+        if lines:
+            await self._on_ordered(lines)
 
     async def _is_over(self, conn: Any, name: Source, asked: Sequence[Asked]) -> bool:
         """Tell whether nobody is left who may yet store what the source held; see `_marks`."""

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import asyncpg
 
-from crossdock.inbound.release.model import Asked, Held, Parcel
+from crossdock.inbound.release.model import Asked, Going, Held, Parcel
 
 _WAITING: Final = """
 WITH RECURSIVE asked AS (
@@ -108,44 +108,82 @@ async def hold_releasing(
     return [Held(row[0], row[1]) for row in rows]
 
 
-_RELEASE: Final = """
-UPDATE crossdock.events AS e
-SET status = CASE
-    WHEN e.status = 'releasing' THEN 'released'
-    WHEN e.violation IS NULL THEN 'accepted'
-    ELSE 'warned'
-END
+_LOOK: Final = """
+SELECT e.id, e.source_id, e.stream_seq, e.event_type, e.content_type, e.traceparent,
+    e.provider_id,
+    CASE
+        WHEN e.status = 'releasing' THEN 'released'
+        WHEN e.violation IS NULL THEN 'accepted'
+        ELSE 'warned'
+    END,
+    e.schema_version,
+    CASE WHEN e.data_key IS NULL AND octet_length(e.body) <= $5 THEN e.body END,
+    e.headers, e.data_key, CASE WHEN $6 THEN e.body END
+FROM crossdock.events AS e
 WHERE e.tenant_id = $1 AND e.id = ANY ($2::uuid[]) AND e.id BETWEEN $3 AND $4
     AND e.status IN ('held', 'releasing')
-RETURNING e.id, e.source_id, e.stream_seq, e.event_type, e.content_type, e.traceparent,
-    e.provider_id, e.status, e.schema_version,
-    CASE WHEN e.data_key IS NULL AND octet_length(e.body) <= $5 THEN e.body END
+ORDER BY e.id
+"""
+
+
+async def look(
+    conn: asyncpg.Connection,
+    tenant_id: UUID,
+    event_ids: Sequence[UUID],
+    most_bytes: int,
+    *,
+    bodies: bool,
+) -> list[Parcel]:
+    """Return events that are about to be released, in their order.
+
+    Args:
+        conn: holds their rows.
+        tenant_id: whose they are.
+        event_ids: which.
+        most_bytes: of a body that a message carries.
+        bodies: whether all bodies are wanted, as they are stored.
+    """
+    rows = await conn.fetch(
+        _LOOK, tenant_id, event_ids, min(event_ids), max(event_ids), most_bytes, bodies
+    )
+    return [Parcel(tenant_id, *row) for row in rows]
+
+
+_RELEASE: Final = """
+UPDATE crossdock.events AS e
+SET status = given.status, matched = given.matched, released_at = now()
+FROM unnest($2::uuid[], $3::text[], $4::smallint[]) AS given (id, status, matched)
+WHERE e.tenant_id = $1 AND e.id = given.id AND e.id BETWEEN $5 AND $6
 """
 
 
 async def release(
-    conn: asyncpg.Connection, tenant_id: UUID, event_ids: Sequence[UUID], most_bytes: int
-) -> list[Parcel]:
-    """Let events go; return them in their order, with the bodies that a message carries."""
-    rows = await conn.fetch(
-        _RELEASE, tenant_id, event_ids, min(event_ids), max(event_ids), most_bytes
-    )
-    return sorted((Parcel(tenant_id, *row) for row in rows), key=lambda one: one.event_id)
+    conn: asyncpg.Connection, tenant_id: UUID, events: Sequence[tuple[UUID, str, int]]
+) -> None:
+    """Let events go, each with its status from now on, and how many destinations want it."""
+    ids, statuses, matched = (list(column) for column in zip(*events, strict=True))
+    await conn.execute(_RELEASE, tenant_id, ids, statuses, matched, min(ids), max(ids))
 
 
 _ADD_DELIVERIES: Final = """
-INSERT INTO crossdock.deliveries (tenant_id, id, event_id, destination_id, is_replay, due_at)
-SELECT $1, id, event_id, destination_id, false, now()
-FROM unnest($2::uuid[], $3::uuid[], $4::uuid[]) AS given (id, event_id, destination_id)
+INSERT INTO crossdock.deliveries
+    (tenant_id, id, event_id, destination_id, is_replay, line, order_seq, due_at)
+SELECT $1, id, event_id, destination_id, false, line, order_seq,
+    CASE WHEN line IS NULL THEN now() ELSE 'infinity' END
+FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[])
+    AS given (id, event_id, destination_id, line, order_seq)
 """
 
 
 async def add_deliveries(
-    conn: asyncpg.Connection, tenant_id: UUID, planned: Sequence[tuple[UUID, UUID, UUID]]
+    conn: asyncpg.Connection, tenant_id: UUID, planned: Sequence[Going]
 ) -> None:
-    """Insert deliveries (id, event, destination) that are due now, and anybody's."""
+    """Insert deliveries that are anybody's: due now, or once their line has come to them."""
     if planned:
-        await conn.execute(_ADD_DELIVERIES, tenant_id, *map(list, zip(*planned, strict=True)))
+        rows = [
+            (one.id, one.event_id, one.destination_id, one.line, one.order_seq) for one in planned
+        ]
+        await conn.execute(_ADD_DELIVERIES, tenant_id, *map(list, zip(*rows, strict=True)))
 
 
 _DONE: Final = "DELETE FROM crossdock.releases WHERE tenant_id = $1 AND id = ANY ($2::uuid[])"

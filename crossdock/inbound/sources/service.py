@@ -22,6 +22,7 @@ from crossdock.inbound.model import (
 )
 from crossdock.inbound.sources import proving, rules, store
 from crossdock.inbound.sources.keyring import Keyring, generate, new_token
+from crossdock.inbound.sources.own import own_source
 from crossdock.inbound.sources.proving import Proof
 from crossdock.outbox import store as outbox
 from crossdock.paging import Slice, Window
@@ -113,19 +114,11 @@ class Sources:
 
         It counts for no quota. Of several who ask at once, all get the same one.
         """
-        async with self._database.tenant(tenant_id) as conn:
-            found = await store.own_source(conn, tenant_id)
-        number = 0
-        while found is None:
-            number += 1
-            name = rules.OWN if number == 1 else f"{rules.OWN} {number}"
-            source = self._new(tenant_id, rules.OWN, SourceEdit(name=name), (), None)
-            async with self._database.tenant(tenant_id) as conn:
-                if await store.add_own_source(conn, source):
-                    await outbox.add(conn, tenant_id, "source", str(source.id))
-                # Somebody else was first, or another source has the name.
-                found = await store.own_source(conn, tenant_id)
-        return found
+
+        def make(name: str) -> Source:
+            return self._new(tenant_id, rules.OWN, SourceEdit(name=name), (), None)
+
+        return await own_source(self._database, tenant_id, make)
 
     async def page(self, tenant_id: UUID, window: Window) -> Slice[OpenedSource]:
         """Return a page of sources, newest first."""

@@ -28,6 +28,7 @@ FILTERS: Final = {
     "source": EventFilter(source_id=SOURCE),
     "type": EventFilter(event_type="type.3"),
     "status": EventFilter(status="quarantined"),
+    "matched": EventFilter(matched="none"),
     "time": EventFilter(
         received_after=NOW - timedelta(hours=6), received_before=NOW + timedelta(hours=1)
     ),
@@ -46,6 +47,7 @@ USED: Final = {
     "source": "source_id_id_idx",
     "type": "event_type_id_idx",
     "status": "status_id_idx",
+    "matched": "tenant_id_id_idx",
     "field": "event_fields",
     "two-fields": "event_fields",
     "all": "event_fields",
@@ -62,12 +64,13 @@ async def tenant(world: Any, own_databases: Databases) -> UUID:
     for tenant_id in made:
         await world.admin.execute(
             "INSERT INTO crossdock.events (tenant_id, id, source_id, stream_seq, event_type,"
-            " content_type, traceparent, headers, body, status)"
+            " content_type, traceparent, headers, body, status, matched)"
             " SELECT $1, (lpad(to_hex($3::bigint + n * 400), 12, '0') || '7000'"
             "  || '8000' || lpad(to_hex(n::bigint), 12, '0'))::uuid,"
             " CASE WHEN n % 3 < 2 THEN $2::uuid ELSE gen_random_uuid() END, n,"
             " 'type.' || n % 10, 'application/json', '', '[]', '{}',"
-            " CASE WHEN n % 100 = 0 THEN 'quarantined' ELSE 'accepted' END"
+            " CASE WHEN n % 100 = 0 THEN 'quarantined' ELSE 'accepted' END,"
+            " CASE WHEN n % 100 = 1 THEN 0 ELSE 2 END"
             " FROM generate_series(1, $4) AS n",
             tenant_id,
             SOURCE,

@@ -268,3 +268,14 @@ async def test_nothing_is_taken_without_the_brokers_word(caller: Any, own_nats: 
 
     event_id = await until(taken, "the broker to be back")
     assert (await caller.stored(event_id))["payload"] == "1"
+
+
+async def test_no_type_of_ours_can_be_published(caller: Any) -> None:
+    for one in ("crossdock.alert.raised", "crossdock."):
+        body = {"id": "x", "event_type": one, "payload": 1}
+        answer = await caller.http.post(PATH, json=body)
+        assert answer.status_code == 422, answer.text
+        assert [error["pointer"] for error in answer.json()["errors"]] == ["/event_type"]
+    mixed = [{"id": one, "event_type": one, "payload": 1} for one in ("crossdock.x", "crossdockx")]
+    answer = await caller.http.post(f"{PATH}/batch", json={"events": mixed})
+    assert [one["status"] for one in answer.json()["items"]] == [422, 202]

@@ -9,6 +9,7 @@ from crossdock.db import Database
 from crossdock.db.engine import connecting
 from crossdock.inbound.changes import FEED_S
 from crossdock.inbound.persist import Persister, Stored, store
+from crossdock.inbound.persist.matching import Routed
 from crossdock.inbound.persist.routes import Routes
 from tests.beds.world import Destination, Tenant, World, fresh, tenant
 
@@ -115,7 +116,7 @@ async def test_what_was_read_before_a_change_is_not_kept_after_it(
 
     async def ask() -> int:
         async with database.batch("ingest", [one.id]) as conn:
-            return len((await routes.of(conn, [one.id]))[one.id])
+            return len((await routes.of(conn, [one.id]))[one.id].routes)
 
     monkeypatch.setattr(store, "routes", slow)
     early = asyncio.create_task(ask())
@@ -152,7 +153,7 @@ async def test_memory_is_bounded_and_forgotten_when_the_feed_may_have_gaps(
     now = FEED_S + 1
     async with database.batch("ingest", everybody) as conn:
         found = await routes.of(conn, everybody)
-    assert all(not route.takes_all for routes in found.values() for route in routes)
+    assert all(not route.takes_all for routed in found.values() for route in routed.routes)
 
 
 async def test_a_restored_server_is_not_taken_for_the_one_that_was_asked_before(
@@ -164,6 +165,6 @@ async def test_a_restored_server_is_not_taken_for_the_one_that_was_asked_before(
     async with database.batch("ingest", [one.id]) as conn:
         await routes.of(conn, [one.id])
         routes._position += 1_000_000
-        routes._known[one.id] = []
-        assert len((await routes.of(conn, [one.id]))[one.id]) == 1
+        routes._known[one.id] = Routed([])
+        assert len((await routes.of(conn, [one.id]))[one.id].routes) == 1
         assert routes._position < 1_000_000
