@@ -7,6 +7,7 @@ import msgspec
 
 from crossdock.inbound.model import Source
 from crossdock.inbound.sources.examples import Pasted
+from crossdock.routing.model import Why
 
 StepName = Literal["verify", "validate", "match", "transform", "deliver"]
 Outcome = Literal["passed", "failed", "skipped"]
@@ -59,6 +60,16 @@ class Delivered(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
 
 
+class Unwanting(msgspec.Struct, frozen=True):
+    """A destination that would not get it."""
+
+    destination_id: UUID
+    name: str
+    why_not: Why
+    detail: str | None
+    """Of a filter that could not be judged: what went wrong."""
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """What came of one step."""
 
@@ -72,7 +83,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     violations: tuple[Violated, ...] = ()
     """Of `validate`."""
     destinations: tuple[Delivered, ...] = ()
-    """Of `match` and `deliver`."""
+    """Of `match`, `transform` and `deliver`."""
+    unwanting: tuple[Unwanting, ...] = ()
+    """Of `match`: the other enabled ones."""
 
 
 class Simulated(msgspec.Struct, frozen=True):

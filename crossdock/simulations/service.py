@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 from uuid import UUID
@@ -14,19 +14,20 @@ from crossdock.delivery.destinations.model import Destination
 from crossdock.delivery.guard import Guard
 from crossdock.errors import Busy, TooManyRequests
 from crossdock.secrets.seal import Sealer
-from crossdock.simulations import steps, store
+from crossdock.simulations import matching, steps, store, transforming
 from crossdock.simulations.arrivals import Arrivals
 from crossdock.simulations.model import (
     MOST_DESTINATIONS,
-    Incoming,
     Simulated,
     Step,
     StepName,
     Subject,
 )
+from crossdock.simulations.transforming import Load
+from crossdock.transforms.service import Sandbox
 
 MOST_CALLING: Final = 16
-"""Simulations of one process that call destinations at the same time, five each."""
+"""Simulations of one process that run scripts or call destinations at the same time, five each."""
 MOST_OF_TENANT: Final = 4
 """Of them, of one tenant: nobody's endpoints are called by a crowd of simulations."""
 RETRY_AFTER_S: Final = 5.0
@@ -49,6 +50,7 @@ class Simulations:
         arrivals: Arrivals,
         sealer: Sealer,
         guard: Guard,
+        sandbox: Sandbox,
         *,
         timeout_s: float,
     ) -> None:
@@ -59,12 +61,14 @@ class Simulations:
             arrivals: Makes what comes in.
             sealer: Opens destinations' secrets.
             guard: Says which addresses may be called.
+            sandbox: Runs destinations' scripts.
             timeout_s: How long a call may take.
         """
         self._database = database
         self._arrivals = arrivals
         self._sealer = sealer
         self._guard = guard
+        self._sandbox = sandbox
         self._timeout_s = timeout_s
         self._calling: Counter[UUID] = Counter()
 
@@ -83,8 +87,8 @@ class Simulations:
             NotFound: this tenant has no such source, or no such event.
             Invalid: the source's preset has no such sample.
             Conflict: nobody here can sign for this source.
-            TooManyRequests: as many simulations call for this tenant as may.
-            Busy: as many call for all tenants as may.
+            TooManyRequests: as many are under way for this tenant as may be.
+            Busy: as many are under way for all tenants as may be.
         """
         incoming = await self._arrivals.arrive(tenant_id, source_id, subject)
         verified = steps.verify(incoming)
@@ -97,22 +101,28 @@ class Simulations:
         validated = await asyncio.to_thread(steps.validate, incoming.request.body, held)
         if held is not None and validated.outcome == "failed" and held.mode in STOPPING:
             return _cut(STOPPED, verified, validated)
-        wanting = steps.wanting(known, incoming, verified.event_type)
         delivered = steps.skipped("deliver", "It was not asked for.")
-        if deliver:
-            with self._place(tenant_id):
-                delivered = await self._deliver(wanting, incoming)
-        matched = steps.match(wanting, incoming)
-        return Simulated((verified, validated, matched, steps.NOTHING_TO_TRANSFORM, delivered))
+        cargo = transforming.cargo(incoming, verified.event_type)
+        verdicts = await asyncio.to_thread(
+            matching.verdicts, known, cargo, verified.event_type, verified.provider_id
+        )
+        wanting = [one for one, judged in verdicts if judged.wanted]
+        with self._place(tenant_id):
+            made = await transforming.loads(self._sandbox, wanting, cargo)
+            if deliver:
+                delivered = await self._deliver(wanting, made)
+        matched = matching.step(verdicts, incoming)
+        transformed = transforming.step(wanting, made)
+        return Simulated((verified, validated, matched, transformed, delivered))
 
     @contextmanager
     def _place(self, tenant_id: UUID) -> Iterator[None]:
-        """Keep a place for one more that calls destinations."""
+        """Keep a place for one more."""
         if self._calling[tenant_id] >= MOST_OF_TENANT:
-            words = f"{MOST_OF_TENANT} simulations call destinations for this tenant already."
+            words = f"{MOST_OF_TENANT} simulations are under way for this tenant already."
             raise TooManyRequests(words, retry_after_s=RETRY_AFTER_S)
         if self._calling.total() >= MOST_CALLING:
-            raise Busy("No more simulations can call now.", retry_after_s=RETRY_AFTER_S)
+            raise Busy("No more simulations can be made now.", retry_after_s=RETRY_AFTER_S)
         self._calling[tenant_id] += 1
         try:
             yield
@@ -121,9 +131,9 @@ class Simulations:
             if not self._calling[tenant_id]:
                 del self._calling[tenant_id]
 
-    async def _deliver(self, wanting: Sequence[Destination], incoming: Incoming) -> Step:
+    async def _deliver(self, wanting: Sequence[Destination], made: Mapping[UUID, Load]) -> Step:
         async with Client(self._guard, connections=MOST_DESTINATIONS) as client:
-            return await steps.deliver(wanting, incoming, client, self._sealer, self._timeout_s)
+            return await steps.deliver(wanting, made, client, self._sealer, self._timeout_s)
 
 
 def _cut(reason: str, *done: Step) -> Simulated:

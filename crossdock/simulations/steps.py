@@ -2,15 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
+from uuid import UUID
 
 from crossdock import native
-from crossdock.delivery import rules as delivery
 from crossdock.delivery.client import CallFailed, Client
 from crossdock.delivery.destinations.model import Destination
 from crossdock.delivery.dispatch.targets import Ready
-from crossdock.delivery.model import Cargo, Target
+from crossdock.delivery.dispatch.transforming import Sent
+from crossdock.delivery.kinds.http import HttpCarrier
 from crossdock.inbound.sources import rules
 from crossdock.secrets.seal import SealBroken, Sealer
 from crossdock.simulations.model import (
@@ -22,13 +23,10 @@ from crossdock.simulations.model import (
     StepName,
     Violated,
 )
+from crossdock.simulations.transforming import Load, target
 
 LONGEST_S: Final = 30.0
 """For all deliveries together: they go at the same time."""
-
-NOTHING_TO_TRANSFORM: Final = Step(
-    name="transform", outcome="skipped", detail="No transformation is configured."
-)
 
 
 class Held(NamedTuple):
@@ -118,28 +116,9 @@ def validate(body: bytes, held: Held | None) -> Step:
     )
 
 
-def wanting(
-    destinations: Sequence[Destination], incoming: Incoming, event_type: str
-) -> list[Destination]:
-    """Return the destinations that want an event of that type."""
-    source_id = incoming.source.id
-    return [one for one in destinations if delivery.matches(one, source_id, event_type)]
-
-
-def match(wanting: Sequence[Destination], incoming: Incoming) -> Step:
-    """Say which destinations would get it."""
-    found = tuple(
-        Delivered(destination_id=destination.id, name=destination.name) for destination in wanting
-    )
-    detail = f"Destinations that would get it: {len(found)}."
-    if incoming.source.state == "paused":
-        detail += " But the source is paused."
-    return Step(name="match", outcome="passed", detail=detail, destinations=found)
-
-
 async def deliver(
     destinations: Sequence[Destination],
-    incoming: Incoming,
+    made: Mapping[UUID, Load],
     client: Client,
     sealer: Sealer,
     timeout_s: float,
@@ -147,8 +126,8 @@ async def deliver(
     """Call them, once each, as a dispatcher would; nothing of it is recorded.
 
     Args:
-        destinations: Those that want it; only the first few are called.
-        incoming: What is sent.
+        destinations: Those that want it; of the first few those that are called by HTTP are called.
+        made: What is sent to each, by its id; to some of them nothing.
         client: Calls; it knows which addresses may be called.
         sealer: Opens destinations' secrets.
         timeout_s: The installation's own limit of one call.
@@ -156,11 +135,19 @@ async def deliver(
     if not destinations:
         return Step(name="deliver", outcome="skipped", detail="No destination wants it.")
     called = destinations[:MOST_DESTINATIONS]
+    sent = [
+        (one, load)
+        for one in called
+        if one.kind == "http" and isinstance(load := made[one.id], Sent)
+    ]
+    if not sent:
+        detail = f"There is nothing to call. Not called: {len(destinations)}."
+        return Step(name="deliver", outcome="skipped", detail=detail)
     done = await asyncio.gather(
-        *(_call(one, incoming, client, sealer, min(timeout_s, LONGEST_S)) for one in called)
+        *(_call(one, load, client, sealer, min(timeout_s, LONGEST_S)) for one, load in sent)
     )
     arrived = sum(one.status is not None and 200 <= one.status < 300 for one in done)  # noqa: PLR2004
-    left = len(destinations) - len(called)
+    left = len(destinations) - len(sent)
     detail = f"Arrived: {arrived} of {len(done)}." + (f" Not called: {left}." if left else "")
     return Step(
         name="deliver",
@@ -171,16 +158,16 @@ async def deliver(
 
 
 async def _call(
-    destination: Destination, incoming: Incoming, client: Client, sealer: Sealer, timeout_s: float
+    destination: Destination, load: Sent, client: Client, sealer: Sealer, timeout_s: float
 ) -> Delivered:
-    ready = Ready(_target(destination), sealer, 0.0)
-    cargo = Cargo(incoming.event_id, incoming.content_type, "", incoming.request.body)
+    ready = Ready(target(destination), sealer, 0.0)
+    cargo = load.cargo
     started = time.perf_counter()
     status, error = None, None
     try:
-        headers = ready.headers(cargo, time.time())
+        headers = ready.headers(cargo, time.time(), load.headers)
         limit = min(destination.timeout_s, timeout_s)
-        answer = await client.post(ready.url, headers, cargo.body, limit)
+        answer = await HttpCarrier(client).send(headers, cargo.body, ready, limit)
         status, error = answer.status, answer.note
     except CallFailed as failure:
         error = str(failure)
@@ -192,20 +179,6 @@ async def _call(
         status=status,
         duration_ms=round((time.perf_counter() - started) * 1000),
         error=error,
-    )
-
-
-def _target(destination: Destination) -> Target:
-    return Target(
-        tenant_id=destination.tenant_id,
-        id=destination.id,
-        url=destination.url,
-        enabled=True,
-        secrets=destination.secrets,
-        retry=None,
-        timeout_s=destination.timeout_s,
-        failing_since=None,
-        version=destination.version,
     )
 
 

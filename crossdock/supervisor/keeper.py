@@ -7,8 +7,8 @@ from typing import Protocol
 
 import structlog
 
+from crossdock.backoff import Backoff
 from crossdock.errors import ConfigurationError, ProcessFailed
-from crossdock.supervisor.backoff import Backoff
 
 log = structlog.get_logger(__name__)
 

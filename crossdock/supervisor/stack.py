@@ -15,9 +15,11 @@ from crossdock.config import KeySettings, NatsSettings, Settings
 from crossdock.embedded import EmbeddedNats, EmbeddedPostgres
 from crossdock.embedded.server import EmbeddedServer
 from crossdock.errors import ConfigurationError, CrossdockError, ProcessFailed
+from crossdock.limits import shared as limits
 from crossdock.supervisor import environment
 from crossdock.supervisor.folder import DataFolder, State, only_sizes
 from crossdock.supervisor.keeper import Keeper, Part
+from crossdock.supervisor.mender import Mender
 from crossdock.supervisor.program import Program, Sink, command
 from crossdock.supervisor.readiness import gateway_url, worker_url
 
@@ -84,7 +86,7 @@ class Stack:
         self.settings = self.folder.complete(self.settings)
         self._migrate()
         self._check_interrupted()
-        self._scratch = {"TMPDIR": str(self.folder.fresh_scratch())}
+        self._scratch = self._shared_folder()
         self._programs = [self._gateway(), self._worker()]
         for program in self._programs:
             program.launch()
@@ -93,6 +95,7 @@ class Stack:
             program.wait_until_ready()
         for part in self._parts():
             Keeper(part, self._stopping, self._write_down).start()
+        Mender(self.nats, self._stopping).start()
         return self
 
     def wait(self) -> None:
@@ -139,6 +142,17 @@ class Stack:
         traceback: TracebackType | None,
     ) -> None:
         self.stop()
+
+    def _shared_folder(self) -> dict[str, str]:
+        """Return what the programs are told of a folder that is new with each start.
+
+        In it is the table that gateway and worker count limits in, unless the settings name one.
+        """
+        scratch = self.folder.fresh_scratch()
+        told = {"TMPDIR": str(scratch)}
+        if self.settings.limits.table is None:
+            told[limits.VARIABLE] = str(scratch / limits.NAME)
+        return told
 
     def _parts(self) -> list[Part]:
         return [self.nats, self.postgres, *self._programs]

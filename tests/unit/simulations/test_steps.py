@@ -5,15 +5,18 @@ import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
 from aiohttp import web
+from msgspec.structs import replace
 
 from crossdock import ids
 from crossdock.delivery.client import Client
 from crossdock.delivery.destinations.model import Destination
 from crossdock.delivery.destinations.sealing import secret_context
+from crossdock.delivery.dispatch.transforming import Sent
 from crossdock.delivery.guard import Guard
 from crossdock.embedded.ports import free_port
 from crossdock.inbound.model import Recipe, Source
@@ -22,9 +25,10 @@ from crossdock.native import Source as Verifier
 from crossdock.native import generate_secret
 from crossdock.secrets.model import SealedSecret
 from crossdock.secrets.seal import Sealer
-from crossdock.simulations import steps
+from crossdock.simulations import matching, steps, transforming
 from crossdock.simulations.model import MOST_DESTINATIONS, Incoming
 from crossdock.simulations.steps import Held
+from crossdock.simulations.transforming import Load
 
 TENANT = ids.new()
 NOW = datetime.now(UTC)
@@ -86,6 +90,11 @@ def destination(url: str, **fields: Any) -> Destination:
     return Destination(**(whole | fields))
 
 
+def plain(called: list[Destination], given: Incoming) -> dict[UUID, Load]:
+    """Return what is sent where nobody has a script."""
+    return {one.id: Sent(transforming.cargo(given, "a.b")) for one in called}
+
+
 class Endpoint:
     """A tenant's endpoint, and what came to it."""
 
@@ -127,7 +136,7 @@ async def client() -> AsyncIterator[Client]:
 async def test_what_is_delivered_is_signed_as_ever(endpoint: Endpoint, client: Client) -> None:
     one = incoming()
     called = [destination(endpoint.url)]
-    step = await steps.deliver(called, one, client, SEALER, 5.0)
+    step = await steps.deliver(called, plain(called, one), client, SEALER, 5.0)
     assert (step.outcome, step.destinations[0].status) == ("passed", 200)
     [(headers, body)] = endpoint.taken
     assert body == BODY
@@ -142,7 +151,7 @@ async def test_only_a_few_are_called_and_the_rest_is_told(
     endpoint: Endpoint, client: Client
 ) -> None:
     called = [destination(endpoint.url) for _ in range(MOST_DESTINATIONS + 3)]
-    step = await steps.deliver(called, incoming(), client, SEALER, 5.0)
+    step = await steps.deliver(called, plain(called, incoming()), client, SEALER, 5.0)
     assert len(endpoint.taken) == MOST_DESTINATIONS
     assert len(step.destinations) == MOST_DESTINATIONS
     assert step.detail.endswith("Not called: 3.")
@@ -150,7 +159,7 @@ async def test_only_a_few_are_called_and_the_rest_is_told(
 
 async def test_one_that_never_answers_holds_up_no_other(endpoint: Endpoint, client: Client) -> None:
     called = [destination(f"{endpoint.url}/slow", timeout_s=1.0), destination(endpoint.url)]
-    step = await steps.deliver(called, incoming(), client, SEALER, 60.0)
+    step = await steps.deliver(called, plain(called, incoming()), client, SEALER, 60.0)
     slow, quick = step.destinations
     assert (slow.status, (slow.error or "").partition(":")[0]) == (None, "timeout")
     assert quick.status == 200
@@ -160,7 +169,7 @@ async def test_one_that_never_answers_holds_up_no_other(endpoint: Endpoint, clie
 async def test_an_address_that_is_not_public_is_not_called(endpoint: Endpoint) -> None:
     async with Client(Guard(allowed_ports=()), connections=1) as guarded:
         called = [destination(endpoint.url)]
-        step = await steps.deliver(called, incoming(), guarded, SEALER, 5.0)
+        step = await steps.deliver(called, plain(called, incoming()), guarded, SEALER, 5.0)
     assert step.destinations[0].error == "refused: the address is not public"
     assert endpoint.taken == []
 
@@ -169,7 +178,7 @@ async def test_a_secret_that_does_not_open_is_told_and_nothing_is_called(
     endpoint: Endpoint, client: Client
 ) -> None:
     called = [destination(endpoint.url, secrets=(SealedSecret("one", b"x" * 60),))]
-    step = await steps.deliver(called, incoming(), client, SEALER, 5.0)
+    step = await steps.deliver(called, plain(called, incoming()), client, SEALER, 5.0)
     assert (step.destinations[0].error or "").startswith("internal")
     assert endpoint.taken == []
 
@@ -207,8 +216,32 @@ def test_a_match_is_by_source_and_type() -> None:
     mine = destination("http://a", source_ids=(one.source.id,))
     others = destination("http://b", source_ids=(ids.new(),))
     typed = destination("http://c", event_types=("invoice.*",))
-    wanting = steps.wanting([mine, others, typed], one, "invoice.paid")
-    assert [found.id for found in wanting] == [mine.id, typed.id]
-    assert steps.wanting([mine, typed], one, "order.paid") == [mine]
+    told = matching.step(judged([mine, others, typed], one, "invoice.paid"), one)
+    assert [found.destination_id for found in told.destinations] == [mine.id, typed.id]
+    assert [(found.destination_id, found.why_not) for found in told.unwanting] == [
+        (others.id, "source")
+    ]
+    told = matching.step(judged([mine, typed], one, "order.paid"), one)
+    assert [found.why_not for found in told.unwanting] == ["type"]
     paused = incoming(state="paused")
-    assert "paused" in steps.match([], paused).detail
+    assert "paused" in matching.step([], paused).detail
+
+
+def test_a_filter_decides_and_says_what_is_wrong_with_it() -> None:
+    one = incoming()
+    texts = ["event.type == 'invoice.paid'", "event.type == 'x'", "payload.nothing.at == 1"]
+    taking, not_taking, wrong = (
+        replace(destination("http://a"), id=ids.new(), filter=text) for text in texts
+    )
+    told = matching.step(judged([taking, not_taking, wrong], one, "invoice.paid"), one)
+    assert [found.destination_id for found in told.destinations] == [taking.id]
+    assert [(found.why_not, found.detail) for found in told.unwanting] == [
+        ("filter", None),
+        ("filter_error", "no such key: nothing"),
+    ]
+
+
+def judged(destinations: list[Destination], one: Incoming, event_type: str) -> matching.Verdicts:
+    """Judge what comes in."""
+    cargo = transforming.cargo(one, event_type)
+    return matching.verdicts(destinations, cargo, event_type, None)

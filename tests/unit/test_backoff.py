@@ -1,6 +1,6 @@
 """Restarting waits longer each time, and forgives."""
 
-from crossdock.supervisor.backoff import FIRST_S, LONGEST_S, STABLE_S, Backoff
+from crossdock.backoff import FIRST_S, LONGEST_S, STABLE_S, Backoff
 
 
 def test_each_failure_doubles_the_wait_up_to_a_longest() -> None:

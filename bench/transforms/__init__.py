@@ -1,0 +1,1 @@
+"""Transformations against sending the event as it came."""
