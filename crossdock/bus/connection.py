@@ -70,6 +70,20 @@ class Bus:
         with as_unavailable():
             await self.client.publish(subject, data)
 
+    async def keep(self, subject: str, data: bytes, *, name: str) -> None:
+        """Have a stream keep a message, and wait for its word; for what is rare.
+
+        Args:
+            subject: one of the stream's.
+            data: the message.
+            name: the same one within the broker's window is kept once.
+
+        Raises:
+            BrokerUnavailable: it is not kept, or nobody knows.
+        """
+        with as_unavailable():
+            await self.jetstream().publish(subject, data, headers={"Nats-Msg-Id": name})
+
     async def subscribe(
         self, subject: str, hear: Callable[[str, bytes], Awaitable[None]]
     ) -> "Hearing":

@@ -108,8 +108,17 @@ class Bucket:
         )
         await self._create(config)
 
-    async def ensure_passing(self, *, life_s: float, max_bytes: int, max_value_bytes: int) -> None:
-        """Create the bucket where it is missing, in the broker's memory: what is old makes room."""
+    async def ensure_passing(
+        self, *, life_s: float, max_bytes: int, max_value_bytes: int, values_end: bool = False
+    ) -> None:
+        """Create the bucket where it is missing, in the broker's memory: what is old makes room.
+
+        Args:
+            life_s: seconds that a value is kept at most.
+            max_bytes: of all values.
+            max_value_bytes: of one.
+            values_end: a value may have a shorter life of its own; see `put`.
+        """
         config = StreamConfig(
             name=self.stream,
             subjects=[f"{self.prefix}>"],
@@ -121,6 +130,7 @@ class Bucket:
             num_replicas=1,
             discard=DiscardPolicy.OLD,
             allow_direct=True,
+            allow_msg_ttl=values_end or None,
         )
         await self._create(config)
 

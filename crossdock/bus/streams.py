@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Any, Final
@@ -16,7 +17,7 @@ from nats.js.api import (
     StorageType,
     StreamConfig,
 )
-from nats.js.errors import BadRequestError, NotFoundError, ServerError
+from nats.js.errors import APIError, BadRequestError, NotFoundError, ServerError
 
 from crossdock.bus import objects
 from crossdock.bus.connection import Bus, as_unavailable
@@ -43,6 +44,12 @@ _FIXED: Final = ("retention", "storage")
 """What the broker can't change on a stream that exists."""
 
 _RETRY_S: Final = 0.5
+
+_SEQUENCES_A_MS: Final = 1000
+"""Far more than are accepted; and no sequence needs more digits than JSON's numbers have."""
+
+_IN_USE: Final = 10058
+"""The broker's word for: there is a stream of that name, made otherwise."""
 
 _UNSAID: Final = (None, False, -1, 0)
 """Values of a declaration that leave the field to the broker."""
@@ -74,6 +81,17 @@ def declared(settings: NatsSettings) -> tuple[StreamConfig, ...]:
             num_replicas=settings.replicas,
             duplicate_window=DUPLICATE_WINDOW_S,
             allow_atomic=True,
+            allow_direct=True,
+        ),
+        StreamConfig(
+            name=subjects.OUT_STREAM,
+            subjects=[subjects.OUT_SUBJECTS],
+            retention=RetentionPolicy.LIMITS,
+            discard=DiscardPolicy.OLD,
+            storage=StorageType.FILE,
+            max_bytes=settings.out_max_bytes,
+            num_replicas=settings.replicas,
+            duplicate_window=DUPLICATE_WINDOW_S,
             allow_direct=True,
         ),
         StreamConfig(
@@ -189,9 +207,9 @@ async def _ensure(jetstream: JetStreamContext, wanted: StreamConfig) -> None:
     try:
         found = (await jetstream.stream_info(name)).config
     except NotFoundError:
-        await _told(f"stream {name}", jetstream.add_stream(wanted))
-        log.info("stream_created", stream=name)
-        return
+        if await _is_created(jetstream, wanted):
+            return
+        found = (await jetstream.stream_info(name)).config
     differing = _differences(wanted, found)
     for field in _FIXED:
         if field in differing:
@@ -205,6 +223,26 @@ async def _ensure(jetstream: JetStreamContext, wanted: StreamConfig) -> None:
         merged = found.evolve(**{field: getattr(wanted, field) for field in differing})
         await _told(f"stream {name}", jetstream.update_stream(merged))
         log.info("stream_updated", stream=name, fields=sorted(differing))
+
+
+async def _is_created(jetstream: JetStreamContext, wanted: StreamConfig) -> bool:
+    """Create a stream, unless another process was quicker.
+
+    INGEST begins at a sequence made of the time, far above any that an earlier stream of the name
+    can have reached: the order of events is their sequence, and goes on if the broker's disk is
+    lost. Whoever makes it at the same time has another time.
+    """
+    name = str(wanted.name)
+    if name == subjects.INGEST_STREAM:
+        wanted = wanted.evolve(first_seq=int(time.time() * 1000) * _SEQUENCES_A_MS)
+    try:
+        await _told(f"stream {name}", jetstream.add_stream(wanted))
+    except ConfigurationError as error:
+        if isinstance(error.__cause__, APIError) and error.__cause__.err_code == _IN_USE:
+            return False
+        raise
+    log.info("stream_created", stream=name)
+    return True
 
 
 async def _retire(jetstream: JetStreamContext) -> None:

@@ -7,7 +7,7 @@ counts even if the body after it never ends: it has taken the event, or refused 
 
 import asyncio
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from types import TracebackType
@@ -100,10 +100,38 @@ class Client:
         await self._session.close()
         await self._connector.resolver.close()
 
-    async def post(
-        self, url: URL, headers: Mapping[str, str], body: bytes, timeout_s: float
+    def post(
+        self,
+        url: URL,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeout_s: float,
+        *,
+        tls: ssl.SSLContext | None = None,
+    ) -> Coroutine[None, None, Response]:
+        """Post bytes, and return the answer; see `request`."""
+        return self.request("POST", url, headers, body, timeout_s, tls=tls)
+
+    async def request(
+        self,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeout_s: float,
+        *,
+        tls: ssl.SSLContext | None = None,
     ) -> Response:
-        """Post bytes, and return the answer.
+        """Send bytes, and return the answer.
+
+        Args:
+            method: One that may be repeated as safely as a delivery.
+            url: Where to.
+            headers: All that are not of the message's frame.
+            body: What is sent.
+            timeout_s: For all of it, the end of the answer included.
+            tls: Other trust and another certificate than those of all calls. Calls share
+                connections only with those that have the same.
 
         A connection that had been idle may be closed by the other side just as we write to it; then
         nothing was answered and the call is made once more, on a fresh one, within the same time.
@@ -116,7 +144,7 @@ class Client:
         while True:
             is_reused.set(False)
             try:
-                return await self._post(url, headers, body, limit)
+                return await self._send(method, url, headers, body, limit, tls=tls)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
                 is_stale = is_reused.get() and not isinstance(error, aiohttp.ClientConnectorError)
                 left = ends - self._now()
@@ -126,11 +154,24 @@ class Client:
             except Exception as error:
                 raise _failure(error) from error
 
-    async def _post(
-        self, url: URL, headers: Mapping[str, str], body: bytes, limit: aiohttp.ClientTimeout
+    async def _send(
+        self,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
+        body: bytes,
+        limit: aiohttp.ClientTimeout,
+        *,
+        tls: ssl.SSLContext | None,
     ) -> Response:
-        async with self._session.post(
-            url, data=body, headers=headers, allow_redirects=False, timeout=limit
+        async with self._session.request(
+            method,
+            url,
+            data=body,
+            headers=headers,
+            allow_redirects=False,
+            timeout=limit,
+            ssl=tls or True,
         ) as response:
             if response.status == _UPGRADED:
                 response.close()
@@ -194,6 +235,9 @@ def _failure(error: Exception) -> CallFailed:
         error.os_error, AddressRefused
     ):
         return CallFailed("refused", "the address is not public")
+    if isinstance(error.__cause__, ssl.SSLError):
+        # With TLS 1.3 our certificate is judged after the handshake, while we read or write.
+        return CallFailed("tls", error.__cause__.reason or type(error.__cause__).__name__)
     for types, kind in _KINDS:
         if isinstance(error, types):
             return CallFailed(kind, _detail(error))

@@ -6,6 +6,7 @@ spelling, the resolver's answer of the moment, or the path that led there.
 """
 
 import errno
+import re
 import socket
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final
@@ -50,6 +51,8 @@ _REFUSED_V6: Final = tuple(
         "3fff::/20",  # documentation
     )
 )
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
+"""After IDNA. An escape such as `%2e` would be undone by some who read the URL, and not by us."""
 _ISATAP: Final = frozenset({0x0000_5EFE, 0x0200_5EFE})
 """The upper half of an interface id with an IPv4 address in its lower half (RFC 5214)."""
 
@@ -103,14 +106,15 @@ class Guard(msgspec.Struct, frozen=True):
                 return "spells an IP address in another way than the usual one"
             if not self.permits(address):
                 return "names an address that is not public"
+        elif not _NAME.fullmatch(host):
+            return "has a host that is no name: letters, digits, hyphens and single dots"
         is_local_name = host == "localhost" or host.endswith(".localhost")
         if is_local_name and not self.allow_loopback:
             return "names an address that is not public"
         if is_local_name or (address is not None and address.is_loopback):
             return None
-        if self.allowed_ports and port not in self.allowed_ports:
-            return f"must use port {' or '.join(map(str, self.allowed_ports))}"
-        return None
+        is_open = not self.allowed_ports or port in self.allowed_ports
+        return None if is_open else f"must use port {' or '.join(map(str, self.allowed_ports))}"
 
     def permits(self, address: IPv4Address | IPv6Address) -> bool:
         """Tell whether a socket may be opened to an address."""

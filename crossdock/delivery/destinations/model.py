@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from crossdock.delivery.destinations.credentials import Auth, Headers, ShownAuth
 from crossdock.secrets.model import SealedSecret
 
 DestinationState = Literal["enabled", "disabled"]
@@ -108,7 +109,8 @@ class DestinationEdit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """What its owner can change of a destination."""
 
     name: Label
-    url: Annotated[str, Meta(max_length=2048)]
+    url: Annotated[str, Meta(max_length=2048)] = ""
+    """Only of the kind `http`."""
     source_ids: Annotated[tuple[UUID, ...], Meta(max_length=100)] = ()
     """Empty: all of the tenant's sources."""
     event_types: Annotated[tuple[Pattern, ...], Meta(max_length=100)] = ()
@@ -117,6 +119,22 @@ class DestinationEdit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """The default schedule unless given."""
     timeout_s: Annotated[float, Meta(ge=1, le=60)] | None = None
     """The longest an answer may take; the installation's own limit unless given."""
+    settings: Settings | None = None
+    headers: Headers = {}
+    """Sent beside ours, by names in lower case."""
+    auth: Auth | None = None
+    filter: str | None = None
+    """CEL: which of the events that fit otherwise it gets."""
+    transform: str | None = None
+    """JavaScript: what is made of an event before it is sent."""
+    rate: Rate | None = None
+    concurrency: Annotated[int, Meta(ge=1, le=32_767)] | None = None
+    """Attempts under way at once; the installation's own limit unless given."""
+    order: Order | None = None
+    breaker: BreakerMode = "auto"
+
+    def __repr__(self) -> str:
+        return f"DestinationEdit(name={self.name!r})"
 
 
 class Destination(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,7 +159,7 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind = "http"
     settings: Settings | None = None
     credentials: SealedSecret | None = None
-    """Sealed: what it is called with; see `Credentials`."""
+    """Sealed: what it is called with, see `crossdock.delivery.destinations.credentials`."""
     filter: str | None = None
     transform: str | None = None
     signing: Signing = "hmac"
@@ -150,6 +168,12 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
     order: Order | None = None
     breaker: BreakerMode = "auto"
     disabled_at: datetime | None = None
+    """When it was switched off last; that stays when it is enabled again."""
+
+    @property
+    def order_by(self) -> str | None:
+        """What orders its deliveries, if they are to be in order."""
+        return None if self.order is None else self.order.by
 
     def __repr__(self) -> str:
         return f"Destination(id={self.id!r}, state={self.state!r}, version={self.version})"
@@ -163,3 +187,12 @@ class OpenedDestination(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"OpenedDestination({self.destination!r})"
+
+
+class Visible(msgspec.Struct, frozen=True):
+    """What may be seen of a destination's sealed parts."""
+
+    auth: ShownAuth | None
+    header_names: tuple[str, ...]
+    public_keys: dict[str, str]
+    """The `whpk_…` of each secret that is an ed25519 key, by the secret's id."""

@@ -6,28 +6,31 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from msgspec.structs import replace
 
-from crossdock import ids, merge_patch, native
+from crossdock import ids
 from crossdock.db import Databases
-from crossdock.delivery import rules
-from crossdock.delivery.destinations import store
+from crossdock.delivery.destinations import rules, store
+from crossdock.delivery.destinations.checking import Limits, check
+from crossdock.delivery.destinations.editing import editable, normal, patched
+from crossdock.delivery.destinations.keyring import DestinationKeys
 from crossdock.delivery.destinations.model import (
     Destination,
     DestinationEdit,
     DestinationState,
+    Kind,
     OpenedDestination,
+    Signing,
+    Visible,
 )
-from crossdock.delivery.destinations.sealing import secret_context
 from crossdock.delivery.guard import Guard
+from crossdock.delivery.inbox import store as inbox
+from crossdock.delivery.stats import store as stats
 from crossdock.errors import Conflict, Invalid, NotFound, PreconditionFailed, Violation
 from crossdock.paging import Slice, Window
 from crossdock.secrets import rules as rotation
-from crossdock.secrets.model import SealedSecret
 from crossdock.secrets.seal import Sealer
 from crossdock.tenancy import quotas
-from crossdock.validation import convert
 
 
 class Destinations:
@@ -40,16 +43,36 @@ class Destinations:
         guard: Guard,
         *,
         timeout_s: float,
+        concurrency: int = 32,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        """Say over what.
+
+        Args:
+            database: where they are kept.
+            sealer: seals their secrets.
+            guard: says what may be called.
+            timeout_s: the longest an attempt may take here.
+            concurrency: the most attempts under way to one destination, in one worker process.
+            clock: the current time.
+        """
         self._database = database
-        self._sealer = sealer
+        self._keys = DestinationKeys(sealer)
         self._guard = guard
-        self._timeout_s = timeout_s
+        self._limits = Limits(timeout_s=timeout_s, concurrency=concurrency)
         self._clock = clock
 
-    async def create(self, tenant_id: UUID, edit: DestinationEdit) -> OpenedDestination:
-        """Make a destination and its signing secret, which is shown this once.
+    async def create(
+        self,
+        tenant_id: UUID,
+        edit: DestinationEdit,
+        *,
+        kind: Kind = "http",
+        signing: Signing = "hmac",
+    ) -> OpenedDestination:
+        """Make a destination and what signs its deliveries.
+
+        A shared secret is shown this once; of a key pair only the public half ever is.
 
         Raises:
             Invalid: the URL is not one to call, or another part breaks a rule.
@@ -58,31 +81,36 @@ class Destinations:
         """
         now = self._clock()
         destination_id = ids.new(now.timestamp())
-        secret = native.generate_secret("standard")
-        self._check(edit)
-        destination = Destination(
+        check(edit, kind, self._guard, self._limits, now)
+        edit = normal(edit, kind)
+        secret, shown = self._keys.generate(tenant_id, destination_id, signing)
+        made = Destination(
             tenant_id=tenant_id,
             id=destination_id,
             name=edit.name,
-            url=edit.url,
+            url="",
             state="enabled",
             disabled_reason=None,
-            source_ids=edit.source_ids,
-            event_types=edit.event_types,
-            secrets=(self._seal(tenant_id, destination_id, secret),),
-            retry=edit.retry,
-            timeout_s=edit.timeout_s or self._timeout_s,
+            source_ids=(),
+            event_types=(),
+            secrets=(secret,),
+            retry=None,
+            timeout_s=self._limits.timeout_s,
             failing_since=None,
             version=1,
             created_at=now,
             updated_at=now,
+            kind=kind,
+            signing=signing,
+            credentials=self._keys.seal_credentials(tenant_id, destination_id, edit),
         )
+        destination = self._edited(made, edit)
         async with self._database.tenant(tenant_id) as conn:
             await quotas.take(conn, tenant_id, "destinations")
             await self._check_sources(conn, tenant_id, edit)
             if not await store.add(conn, destination):
                 raise Conflict("Another destination has that name.")
-        return OpenedDestination(destination, secret)
+        return OpenedDestination(destination, shown)
 
     async def page(self, tenant_id: UUID, window: Window) -> Slice[Destination]:
         """Return a page of destinations, newest first."""
@@ -123,21 +151,19 @@ class Destinations:
             Conflict: another destination has the new name.
         """
         async with self._changing(tenant_id, destination_id, versions) as (conn, change):
-            before = _editable(change.destination)
-            patched = merge_patch.apply(msgspec.to_builtins(before), changes)
-            after = convert(patched, DestinationEdit)
+            destination = change.destination
+            kind = destination.kind
+            before = editable(destination, self._keys.credentials(destination))
+            after = normal(patched(before, kind, changes), kind)
             if after != before:
-                self._check(after)
+                has_new_keys = (after.auth, after.headers) != (before.auth, before.headers)
+                now = self._clock()
+                check(after, kind, self._guard, self._limits, now, credentials=has_new_keys)
                 await self._check_sources(conn, tenant_id, after)
-                change.destination = replace(
-                    change.destination,
-                    name=after.name,
-                    url=after.url,
-                    source_ids=after.source_ids,
-                    event_types=after.event_types,
-                    retry=after.retry,
-                    timeout_s=after.timeout_s or self._timeout_s,
-                )
+                if has_new_keys:
+                    sealed = self._keys.seal_credentials(tenant_id, destination_id, after)
+                    destination = replace(destination, credentials=sealed)
+                change.destination = self._edited(destination, after)
         return change.destination
 
     async def delete(
@@ -151,6 +177,8 @@ class Destinations:
         """
         async with self._changing(tenant_id, destination_id, versions) as (conn, _):
             await store.remove(conn, tenant_id, destination_id)
+            await inbox.empty(conn, tenant_id, destination_id)
+            await stats.forget(conn, tenant_id, destination_id)
 
     async def switch(
         self,
@@ -173,6 +201,9 @@ class Destinations:
                     change.destination,
                     state=state,
                     disabled_reason="by_owner" if state == "disabled" else None,
+                    disabled_at=(
+                        self._clock() if state == "disabled" else change.destination.disabled_at
+                    ),
                     failing_since=None,
                 )
         return change.destination
@@ -183,23 +214,41 @@ class Destinations:
         destination_id: UUID,
         overlap: timedelta,
         versions: frozenset[int] | None = None,
+        *,
+        signing: Signing | None = None,
     ) -> OpenedDestination:
         """Make a new current secret; during `overlap` deliveries are signed by the old ones too.
+
+        Another way to sign begins at once: no delivery is ever signed in both ways.
+
+        Args:
+            tenant_id: Whose destination it is.
+            destination_id: Which.
+            overlap: For how long the old ones sign too.
+            versions: Those of which one must be current, or `None` for any.
+            signing: How deliveries are signed from now on; as before unless given.
 
         Raises:
             NotFound: this tenant has no such destination.
             PreconditionFailed: it has another version by now.
-            Invalid: the overlap is out of range.
+            Invalid: the overlap is out of range, or another way to sign is to have one.
             Conflict: there would be too many secrets.
         """
         now = self._clock().timestamp()
-        made = native.generate_secret("standard")
         async with self._changing(tenant_id, destination_id, versions) as (_, change):
-            sealed = self._seal(tenant_id, destination_id, made)
-            before = change.destination.secrets
-            secrets = rotation.rotate(before, sealed, now=now, overlap=overlap)
-            change.destination = replace(change.destination, secrets=secrets)
-        return OpenedDestination(change.destination, made)
+            before = change.destination
+            way = signing or before.signing
+            if way != before.signing and overlap:
+                detail = "Deliveries are signed in one way: another one begins without an overlap."
+                raise Invalid(None, Violation("/overlap_s", detail))
+            made, shown = self._keys.generate(tenant_id, destination_id, way)
+            secrets = rotation.rotate(before.secrets, made, now=now, overlap=overlap)
+            change.destination = replace(before, secrets=secrets, signing=way)
+        return OpenedDestination(change.destination, shown)
+
+    def visible(self, destination: Destination) -> Visible:
+        """Return what may be seen of a destination's sealed parts."""
+        return self._keys.visible(destination, self._clock().timestamp())
 
     @asynccontextmanager
     async def _changing(
@@ -220,16 +269,23 @@ class Destinations:
                 )
                 await store.save(conn, change.destination)
 
-    def _check(self, edit: DestinationEdit) -> None:
-        found = self._guard.check_url(edit.url)
-        found += rules.check_types(edit.event_types)
-        if edit.retry is not None:
-            found += rules.check_policy(edit.retry)
-        if edit.timeout_s is not None and edit.timeout_s > self._timeout_s:
-            limit = f"The limit here is {self._timeout_s:g} seconds."
-            found.append(Violation("/timeout_s", limit))
-        if found:
-            raise Invalid(None, *found)
+    def _edited(self, destination: Destination, edit: DestinationEdit) -> Destination:
+        return replace(
+            destination,
+            name=edit.name,
+            url=rules.address_of(destination.kind, edit.url, edit.settings),
+            source_ids=edit.source_ids,
+            event_types=edit.event_types,
+            retry=edit.retry,
+            timeout_s=edit.timeout_s or self._limits.timeout_s,
+            settings=edit.settings,
+            filter=edit.filter,
+            transform=edit.transform,
+            rate=edit.rate,
+            concurrency=edit.concurrency,
+            order=edit.order,
+            breaker=edit.breaker,
+        )
 
     async def _check_sources(self, conn: Any, tenant_id: UUID, edit: DestinationEdit) -> None:
         if not edit.source_ids:
@@ -243,24 +299,7 @@ class Destinations:
         if unknown:
             raise Invalid(None, *unknown)
 
-    def _seal(self, tenant_id: UUID, destination_id: UUID, secret: str) -> SealedSecret:
-        sealed = self._sealer.seal(
-            secret.encode(), context=secret_context(tenant_id, destination_id)
-        )
-        return SealedSecret(ids.new().hex, sealed)
-
 
 class _Change:
     def __init__(self, destination: Destination) -> None:
         self.destination = destination
-
-
-def _editable(destination: Destination) -> DestinationEdit:
-    return DestinationEdit(
-        name=destination.name,
-        url=destination.url,
-        source_ids=destination.source_ids,
-        event_types=destination.event_types,
-        retry=destination.retry,
-        timeout_s=destination.timeout_s,
-    )

@@ -5,7 +5,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Row, delete, null, select, update
+from sqlalchemy import Row, delete, null, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -64,6 +64,15 @@ async def enabled(conn: AsyncConnection, tenant_id: UUID) -> Sequence[Destinatio
     return [_destination(row) for row in await conn.execute(query)]
 
 
+async def listening(conn: AsyncConnection, tenant_id: UUID) -> Sequence[Destination]:
+    """Return all destinations of a tenant that new events go to, as persisting has it."""
+    query = select(destinations).where(
+        destinations.c.tenant_id == tenant_id,
+        or_(destinations.c.state == "enabled", destinations.c.disabled_reason == "failing"),
+    )
+    return [_destination(row) for row in await conn.execute(query.order_by(destinations.c.id))]
+
+
 async def save(conn: AsyncConnection, destination: Destination) -> None:
     """Write a destination that was locked before.
 
@@ -107,12 +116,13 @@ async def known_sources(
 
 async def living(
     conn: AsyncConnection, tenant_id: UUID, destination_ids: Collection[UUID]
-) -> set[UUID]:
-    """Return those of the destinations that are still there."""
-    query = select(destinations.c.id).where(
+) -> dict[UUID, bool]:
+    """Return those of the destinations that are still there, and which of them want order."""
+    query = select(destinations.c.id, destinations.c.order_by.is_not(None).label("is_ordered"))
+    query = query.where(
         destinations.c.tenant_id == tenant_id, destinations.c.id.in_(destination_ids)
     )
-    return set((await conn.execute(query)).scalars())
+    return {row.id: row.is_ordered for row in await conn.execute(query)}
 
 
 def _columns(destination: Destination) -> dict[str, Any]:

@@ -1,0 +1,37 @@
+"""How far the workers of a shard have come with INGEST."""
+
+import msgspec
+from nats.js.errors import NotFoundError
+
+from crossdock.bus.connection import Bus, as_unavailable
+from crossdock.errors import BrokerUnavailable
+from proto import subjects
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """Sequences of INGEST."""
+
+    acked: int
+    """At and below it, all that is for the shard has been acknowledged: it is in PostgreSQL, or
+    poison."""
+    last: int
+    """The newest there is on the stream, whichever shard's."""
+
+
+async def standing(bus: Bus, shard: int) -> Standing:
+    """Return how far persisting has come, without a gap.
+
+    Raises:
+        BrokerUnavailable: the broker is away, or has no stream or consumer yet.
+    """
+    jetstream = bus.jetstream()
+    with as_unavailable():
+        try:
+            consumer = await jetstream.consumer_info(
+                subjects.INGEST_STREAM, subjects.persist_consumer(shard)
+            )
+            stream = await jetstream.stream_info(subjects.INGEST_STREAM)
+        except NotFoundError as error:
+            raise BrokerUnavailable("The broker has no such consumer.") from error
+    floor = consumer.ack_floor
+    return Standing(0 if floor is None else floor.stream_seq, stream.state.last_seq)

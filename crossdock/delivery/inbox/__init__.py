@@ -1,0 +1,1 @@
+"""What came to destinations that only show it."""

@@ -1,0 +1,1 @@
+"""How events get to destinations: one module for each kind, all behind `parcel.Carrier`."""
