@@ -1,4 +1,4 @@
-"""The table that all gateway processes of a machine count in: a file, mapped into each of them."""
+"""The table that the processes of a machine count in: a file, mapped into each of them."""
 
 import subprocess
 import sys
@@ -29,7 +29,7 @@ class OpenTable(msgspec.Struct, frozen=True):
 def open_table(settings: LimitSettings) -> OpenTable:
     """Return the table that the settings name, or one of this process's own.
 
-    A table that can't be opened does not stop a gateway: it counts for itself then, so that the
+    A table that can't be opened stops nobody: the process counts for itself then, so that the
     processes of this machine admit more between them. That is logged as an error, and counted.
     """
     if settings.table is not None:

@@ -49,6 +49,13 @@ class Agenda:
             if moment < self._moments[key]:
                 self._set(key, moment)
 
+    def resume(self, key: Key, moment: float) -> None:
+        """Look then at one that was postponed, though it was to wait."""
+        if key in self._postponed:
+            self._postponed.discard(key)
+            if moment < self._moments[key]:
+                self._set(key, moment)
+
     def due(self, now: float, limit: int) -> list[Key]:
         """Take out the destinations whose moment has come, at most `limit`, soonest first."""
         found: list[Key] = []

@@ -1,7 +1,7 @@
 """One attempt: sign, call, decide, and say what came of it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -11,12 +11,16 @@ import structlog
 from crossdock import native
 from crossdock.db.uuids import uuid_of
 from crossdock.delivery import rules
-from crossdock.delivery.client import CallFailed, Client, Response
-from crossdock.delivery.destinations.model import RetryPolicy
+from crossdock.delivery.client import CallFailed, Response
+from crossdock.delivery.destinations.model import Kind, RetryPolicy
 from crossdock.delivery.dispatch.store import Settled
 from crossdock.delivery.dispatch.targets import Ready
-from crossdock.delivery.model import Attempt, Cargo, Leased, Target
+from crossdock.delivery.dispatch.transforming import Away, Sent, Unsendable, transform
+from crossdock.delivery.kinds.parcel import NONE, Carrier, Parcel
+from crossdock.delivery.model import BODY_KEPT, Attempt, Cargo, Leased, Target
+from crossdock.errors import DatabaseUnavailable
 from crossdock.telemetry import metrics
+from crossdock.transforms.service import Sandbox
 
 if TYPE_CHECKING:
     from crossdock.delivery.model import DeliveryState
@@ -26,15 +30,17 @@ log = structlog.get_logger(__name__)
 _DELIVERED: Final = metrics.DELIVERY_ATTEMPTS.labels("delivered")
 _FAILED: Final = metrics.DELIVERY_ATTEMPTS.labels("retry")
 _DEAD: Final = metrics.DELIVERY_ATTEMPTS.labels("dead")
-_REACHED: Final = frozenset({"read", "odd", "internal"})
+_UNCALLED: Final = rules.Failed("transform")
+"""It says nothing of the destination."""
 
 
 class Attempted(msgspec.Struct, frozen=True):
     """What came of an attempt."""
 
     settled: Settled
-    reached: bool
-    """The destination, or something in its place, was there: its breaker need not open."""
+    result: rules.Answered | rules.Failed
+    """What it says of the destination."""
+    took_s: float
 
 
 class Attempter:
@@ -42,13 +48,16 @@ class Attempter:
 
     def __init__(
         self,
-        client: Client,
+        carriers: Mapping[Kind, Carrier],
         timeout_s: float,
         policy: RetryPolicy | None,
         clock: Callable[[], float],
         chance: Callable[[], float],
+        *,
+        sandbox: Sandbox | None = None,
     ) -> None:
-        self._client = client
+        self._carriers = carriers
+        self._sandbox = sandbox
         self._timeout_s = timeout_s
         self._policy = policy
         self._clock = clock
@@ -62,11 +71,18 @@ class Attempter:
         """Call the destination once; whatever happens is part of the answer."""
         attempt_id = uuid_of(native.uuid7(int(self._clock() * 1000)))
         started = time.perf_counter()
-        answer = await self._call(cargo, ready)
+        load = await self._load(leased, cargo, ready)
+        if isinstance(load, Away):
+            settled = Settled(leased, "cancelled", leased.attempts, reason="transformed_away")
+            return Attempted(settled, _UNCALLED, time.perf_counter() - started)
+        headers, answer = await self._call(leased, load, ready)
         took = time.perf_counter() - started
         metrics.DELIVERY_SECONDS.tally(took)
         number = leased.attempts + 1
-        decision = self._decide(leased, answer, ready, number)
+        result = _result(answer)
+        decision: rules.Decision = rules.Bury("transform_failed")
+        if not isinstance(answer, Unsendable):
+            decision = self._decide(leased, result, ready, number)
         error = answer.note if isinstance(answer, Response) else str(answer)
         attempt = Attempt(
             id=attempt_id,
@@ -77,33 +93,46 @@ class Attempter:
             error=error,
             response_headers=answer.headers if isinstance(answer, Response) else [],
             response_body=answer.body if isinstance(answer, Response) else b"",
+            request_headers=_told(ready, headers, cargo, load),
+            request_body=_kept(cargo, load),
         )
-        reached = isinstance(answer, Response) or answer.kind in _REACHED
-        return Attempted(self._settled(leased, cargo, attempt, decision), reached)
+        return Attempted(self._settled(leased, cargo, attempt, decision), result, took)
 
-    async def _call(self, cargo: Cargo, ready: Ready) -> Response | CallFailed:
+    async def _load(self, leased: Leased, cargo: Cargo, ready: Ready) -> Sent | Away | CallFailed:
+        """Return what goes out: what the destination's script makes of the event."""
+        if ready.target.transform is None:
+            return Sent(cargo)
+        left_s = leased.lease_ends - self._clock() - self.timeout(ready.target)
         try:
-            headers = ready.headers(cargo, self._clock())
-            return await self._client.post(
-                ready.url, headers, cargo.body, self.timeout(ready.target)
-            )
+            return await transform(self._sandbox, ready.target, cargo, left_s)
         except CallFailed as failure:
             return failure
+
+    async def _call(
+        self, leased: Leased, load: Sent | CallFailed, ready: Ready
+    ) -> tuple[Mapping[str, str], Response | CallFailed]:
+        """Return the headers that went along, as far as they were made, and what came of it."""
+        target, headers = ready.target, NONE
+        if isinstance(load, CallFailed):
+            return headers, load
+        try:
+            carrier = self._carriers[target.kind]
+            headers = carrier.label(load.cargo, ready, self._clock(), load.headers)
+            parcel = Parcel(leased, load.cargo, headers)
+            return headers, await carrier.carry(parcel, ready, self.timeout(target))
+        except CallFailed as failure:
+            return headers, failure
+        except DatabaseUnavailable:
+            raise  # nothing was sent: the lease brings it back
         except Exception as error:
             # Ours to mend (a secret that doesn't open, say), and no reason to lose a delivery.
-            target = ready.target
             log.exception("attempt_broke", tenant=target.tenant_id, destination=target.id)
-            return CallFailed("internal", type(error).__name__)
+            return headers, CallFailed("internal", type(error).__name__)
 
     def _decide(
-        self, leased: Leased, answer: Response | CallFailed, ready: Ready, number: int
+        self, leased: Leased, result: rules.Answered | rules.Failed, ready: Ready, number: int
     ) -> rules.Decision:
         now = self._clock()
-        result: rules.Answered | rules.Failed = (
-            rules.Answered(answer.status, answer.retry_after)
-            if isinstance(answer, Response)
-            else rules.Failed(answer.kind)
-        )
         return rules.decide(
             result,
             ready.target.retry or self._policy,
@@ -141,6 +170,35 @@ class Attempter:
             reason=reason,
             attempt=attempt,
         )
+
+
+def _told(
+    ready: Ready, headers: Mapping[str, str], cargo: Cargo, load: Sent | CallFailed
+) -> list[tuple[str, str]]:
+    """Return the headers that are kept: of a sealed event without what a script put into them."""
+    if not headers:
+        return []
+    told = ready.told(headers)
+    if cargo.data_key is None or isinstance(load, CallFailed):
+        return told
+    theirs = {name.lower() for name in load.headers}
+    return [(name, value) for name, value in told if name.lower() not in theirs]
+
+
+def _kept(cargo: Cargo, load: Sent | CallFailed) -> bytes | None:
+    """Return what is kept of a body that was sent instead of the event's.
+
+    Nothing if that is sealed: what was made of it may not rest in plain either.
+    """
+    if isinstance(load, CallFailed) or load.cargo is cargo or cargo.data_key is not None:
+        return None
+    return load.cargo.body[:BODY_KEPT]
+
+
+def _result(answer: Response | CallFailed) -> rules.Answered | rules.Failed:
+    if isinstance(answer, Response):
+        return rules.Answered(answer.status, answer.retry_after)
+    return rules.Failed(answer.kind)
 
 
 def _made_at(value: UUID) -> float:

@@ -12,52 +12,44 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Final
-from uuid import UUID
 
-import msgspec
 import structlog
-from msgspec.structs import replace
 
+from crossdock.breakers.model import Change, Paused, Ticket
+from crossdock.breakers.service import Breakers
+from crossdock.bus.publisher import Publisher
 from crossdock.db.database import Database
 from crossdock.delivery.client import Client
-from crossdock.delivery.destinations.model import RetryPolicy
-from crossdock.delivery.dispatch.attempt import Attempted, Attempter
-from crossdock.delivery.dispatch.breaker import Breakers
-from crossdock.delivery.dispatch.feed import POLL_S, Feed
-from crossdock.delivery.dispatch.lines import Caps, Key, Lines
+from crossdock.delivery.dispatch.attempt import Attempter
+from crossdock.delivery.dispatch.cargo import opened
+from crossdock.delivery.dispatch.feed import Feed
+from crossdock.delivery.dispatch.following import Following
+from crossdock.delivery.dispatch.gate import Gate
+from crossdock.delivery.dispatch.lines import Key, Lines
 from crossdock.delivery.dispatch.queue import HOLD_S, SOONEST_S, Job, Queue
+from crossdock.delivery.dispatch.rates import Rates
 from crossdock.delivery.dispatch.recorder import Outcome, Recorder
+from crossdock.delivery.dispatch.settings import DispatchSettings
 from crossdock.delivery.dispatch.store import Settled
-from crossdock.delivery.dispatch.targets import Targets
+from crossdock.delivery.dispatch.targets import Ready, Targets
+from crossdock.delivery.kinds.carriers import carriers
 from crossdock.delivery.model import Cargo, DeadReason, Leased
 from crossdock.errors import DatabaseUnavailable
-from crossdock.secrets.payloads import KeyReader, PayloadShredded, open_payload
-from crossdock.secrets.seal import SealBroken, Sealer
+from crossdock.native import LimitTable
+from crossdock.secrets.payloads import KeyReader
+from crossdock.secrets.seal import Sealer
 from crossdock.telemetry import metrics
+from crossdock.transforms.service import Sandbox
 
 log = structlog.get_logger(__name__)
 
 _AWAY_S: Final = 1.0
+_SLOTS: Final = 4_096
+"""Destinations with a rate, in a table of this process's own."""
 _RECORDED_IN_S: Final = 0.03
 """A wait begins when the result is written, a little after it is known."""
 
-
 __all__ = ["DispatchSettings", "Dispatcher", "Job"]
-
-
-class DispatchSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How much, how long, how often."""
-
-    caps: Caps
-    lease_s: float = 60.0
-    timeout_s: float = 15.0
-    """The longest an attempt may take, whatever a destination asks for."""
-    poll_s: float = 1.0
-    """How late, at most, an idle dispatcher notices what others made due."""
-    policy: RetryPolicy | None = None
-    """For destinations that have none of their own."""
-    held_bytes: int = 64 * 1024 * 1024
-    """Bodies held in memory; nothing more is taken in above it."""
 
 
 class Dispatcher:
@@ -71,6 +63,10 @@ class Dispatcher:
         settings: DispatchSettings,
         *,
         keys: KeyReader,
+        breakers: Breakers | None = None,
+        table: LimitTable | None = None,
+        publisher: Publisher | None = None,
+        sandbox: Sandbox | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
@@ -83,6 +79,10 @@ class Dispatcher:
             sealer: opens their secrets.
             settings: how much, how long, how often.
             keys: opens payloads that are sealed.
+            breakers: of the destinations; by default they are this process's own.
+            table: counts calls of destinations that have a rate; by default this process's own.
+            publisher: to destinations on NATS; `None` where there is no broker.
+            sandbox: runs destinations' scripts; without it, what has one waits.
             clock: unix seconds, for what others read.
             monotonic: seconds that only grow, for all that waits.
             chance: a number in [0, 1).
@@ -93,24 +93,52 @@ class Dispatcher:
         self._clock = clock  # for what others read: signatures, ages; it may jump
         self._now = monotonic  # for all that waits
         self._chance = chance
-        self._lines: Lines[Job] = Lines(settings.caps)
-        self._breakers = Breakers()
+        if breakers is None:
+            breakers = Breakers(clock=clock, monotonic=monotonic, chance=chance)
+        self._breakers = breakers
+        self._breakers.on_change.append(self._on_breaker)
+        self._breakers.on_pause.append(self._on_pause)
+        self._gate = Gate(
+            self._breakers,
+            Rates(LimitTable(None, b"", _SLOTS) if table is None else table),
+            settings.caps,
+            settings.policy,
+            clock=clock,
+            monotonic=monotonic,
+            chance=chance,
+        )
+        self._gate.on_leave = self._on_leave
         self._targets = Targets(database, sealer, monotonic)
+        self._lines: Lines[Job] = Lines(settings.caps, self._cap)
         self._queue = Queue(
             database,
             self._targets,
             self._lines,
-            self._breakers,
+            self._gate,
             lease_s=settings.lease_s,
             poll_s=settings.poll_s,
             clock=clock,
             monotonic=monotonic,
         )
-        self._feed = Feed(database, monotonic)
+        self._following = Following(
+            Feed(database, monotonic), self._targets, self._lines, self._queue, settings.poll_s
+        )
+        self._following.on_closed = lambda key: self._give_back(key, 0.0)
+        self._following.on_moved = self._moved
         self._recorder = Recorder(database, clock)
         self._recorder.on_changed = self._targets.forget
         self._recorder.on_resumed = self._pump
-        self._attempter = Attempter(client, settings.timeout_s, settings.policy, clock, chance)
+        self._recorder.on_promoted = self.expect
+        self._recorder.on_leased = lambda pairs: self._take_over([Job(*pair) for pair in pairs])
+        self._recorder.next_lease_s = lambda: settings.lease_s if self.room else 0.0
+        self._attempter = Attempter(
+            carriers(client, database, publisher, clock),
+            settings.timeout_s,
+            settings.policy,
+            clock,
+            chance,
+            sandbox=sandbox,
+        )
         self._flights: set[asyncio.Task[None]] = set()
         self._held_bytes = 0
         self._wake = asyncio.Event()
@@ -151,21 +179,27 @@ class Dispatcher:
             await self._targets.load({job.key for job in jobs})
         except DatabaseUnavailable as error:
             log.debug("targets_wait", reason=str(error))  # each one's turn asks again
-        for job in jobs:
-            self._admit(job)
-        self._pump()
+        self._take_over(jobs)
+
+    def expect(self, keys: Collection[Key]) -> None:
+        """Look at these destinations now: something was made due in them."""
+        for key in keys:
+            self._queue.expect(key, 0.0)
+        if keys:
+            self._wake.set()
 
     async def run(self) -> None:
         """Claim, attempt and record until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._recorder.run())
             tasks.create_task(self._claim_forever())
-            tasks.create_task(self._refresh_forever())
-            tasks.create_task(self._follow_changes())
+            tasks.create_task(self._following.run())
+            tasks.create_task(self._breakers.run())
 
     def stop(self) -> None:
         """Start nothing new, and give back what waits for its turn."""
         self._is_draining = True
+        self._gate.stop()
         for key in self._lines.waiting_keys():
             self._give_back(key, 0.0)
 
@@ -216,49 +250,24 @@ class Dispatcher:
         await self._queue.go_round()
         if not self._has_room:
             return self._settings.poll_s  # a landing wakes us
-        for job in await self._queue.claim():
-            self._admit(job)
-        self._pump()
+        self._take_over(await self._queue.claim())
         return self._queue.rest_s
 
-    async def _refresh_forever(self) -> None:
-        """Keep the destinations of waiting deliveries as fresh as those of new ones."""
-        while True:
-            await asyncio.sleep(self._settings.poll_s)
-            try:
-                await self._targets.load(self._lines.waiting_keys())
-            except DatabaseUnavailable:
-                log.debug("refresh_waits")
-
-    async def _follow_changes(self) -> None:
-        """Hold back what was just closed, and let go on what was opened again."""
-        while True:
-            try:
-                tenants = await self._feed.changed()
-                if tenants is None or tenants:
-                    await self._renew(tenants)
-            except DatabaseUnavailable:
-                log.debug("changes_wait")
-            await asyncio.sleep(POLL_S)
-
-    async def _renew(self, tenants: Collection[UUID] | None) -> None:
-        """Read tenants' destinations anew, and give back what waits for those that are closed."""
-        outdated = self._targets.outdate(tenants)
-        self._queue.hurry(tenants)
-        self._wake.set()
-        for key, ready in (await self._targets.load(outdated)).items():
-            if ready is None or not ready.target.enabled:
-                self._give_back(key, 0.0)
-
     # Flights
+
+    def _take_over(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            self._admit(job)
+        self._pump()
 
     def _admit(self, job: Job) -> None:
         """Let a leased delivery wait for its turn, or give it back."""
         key = job.key
-        if (pause_s := self._queue.pause_s(key, self._targets.known(key))) is not None:
+        ready = self._targets.known(key)
+        if (pause_s := self._queue.pause_s(key, ready, asks=True)) is not None:
             self._recorder.release(job.leased)
             self._queue.leave(key, pause_s)
-        elif self._is_draining or not self.room or not self._lines.room(key):
+        elif self._is_draining or not self.room or not self._queue.room(key, ready):
             self._recorder.release(job.leased)
             self._queue.defer(key)
         else:
@@ -318,43 +327,59 @@ class Dispatcher:
             # Too late to be sure of recording it under this lease; it will be due again.
             self._recorder.release(job.leased)
             return
-        cargo = await self._open(job.leased.tenant_id, job.cargo)
+        cargo = await opened(self._keys, job.leased.tenant_id, job.cargo)
         if not isinstance(cargo, Cargo):
             log.error("payload_does_not_open", delivery=job.leased.id, reason=cargo)
             self._recorder.add(Outcome(_dead(job.leased, cargo)))
             return
-        attempted = await self._attempter.attempt(job.leased, cargo, ready)
-        self._recorder.add(Outcome(attempted.settled, ready.target))
-        self._judge(key, attempted)
+        ticket = self._gate.enter(key, ready)
+        if isinstance(ticket, float):
+            self._recorder.release(job.leased)
+            self._queue.leave(key, ticket)
+            return
+        await self._attempt(ticket, job.leased, cargo, ready)
 
-    async def _open(self, tenant_id: UUID, cargo: Cargo) -> Cargo | DeadReason:
-        """Return what is sent: the payload as it came, or why nobody can have that any more.
-
-        Raises:
-            DatabaseUnavailable: its key can't be read just now.
-        """
-        if cargo.data_key is None:
-            return cargo
+    async def _attempt(self, ticket: Ticket, leased: Leased, cargo: Cargo, ready: Ready) -> None:
+        """Call, write down what came of it, and remember when to come back."""
+        key = leased.tenant_id, leased.destination_id
         try:
-            key = await self._keys.get(tenant_id, cargo.data_key)
-            body = open_payload(key, tenant_id, cargo.event_id, cargo.body)
-        except PayloadShredded:
-            return "payload_shredded"
-        except SealBroken:
-            return "payload_unreadable"
-        return replace(cargo, body=body, data_key=None)
-
-    def _judge(self, key: Key, attempted: Attempted) -> None:
-        """Tell the breaker, and remember when to come back."""
-        if attempted.reached:
-            self._breakers.answered(key)
-        else:
-            self._breakers.failed(key, self._now(), self._chance())
-            if rest := self._breakers.rest(key, self._now()):
-                self._give_back(key, rest)
-                self._queue.leave(key, rest)
+            attempted = await self._attempter.attempt(leased, cargo, ready)
+        except BaseException:
+            self._breakers.abandon(ticket)
+            raise
+        self._recorder.add(Outcome(attempted.settled, ready.target))
         if attempted.settled.state == "pending":
             self._queue.expect(key, attempted.settled.due_in_s + _RECORDED_IN_S)
+        self._gate.judge(key, ready, ticket, attempted)
+
+    # Breakers
+
+    def _cap(self, key: Key) -> int:
+        return self._gate.cap(key, self._targets.known(key))
+
+    def _on_breaker(self, change: Change) -> None:
+        """Leave alone what has opened, and come back to what has closed."""
+        key = change.tenant_id, change.subject_id
+        if change.state == "open":
+            self._leave(key, change.rest_s)
+        else:
+            self._queue.resume(key, self._gate.spread_s(change))
+            self._wake.set()
+
+    def _on_pause(self, paused: Paused) -> None:
+        self._leave((paused.tenant_id, paused.subject_id), paused.for_s)
+
+    def _on_leave(self, key: Key) -> None:
+        self._queue.resume(key, 0.0)
+        self._wake.set()
+
+    def _leave(self, key: Key, for_s: float) -> None:
+        self._give_back(key, 0.0)
+        self._queue.leave(key, for_s)
+
+    def _moved(self) -> None:
+        self._wake.set()
+        self._pump()
 
     def _landed(self, key: Key) -> None:
         """See who may be claimed now that there is room again."""

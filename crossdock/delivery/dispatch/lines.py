@@ -6,7 +6,7 @@ until one of its deliveries comes back.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 from uuid import UUID
 
@@ -52,8 +52,16 @@ class _Tenant(Generic[T]):
 class Lines(Generic[T]):
     """The deliveries that wait in this process, and the count of those in flight."""
 
-    def __init__(self, caps: Caps) -> None:
+    def __init__(self, caps: Caps, cap_of: Callable[[Key], int] | None = None) -> None:
+        """Say how much there may be.
+
+        Args:
+            caps: of all.
+            cap_of: returns how many of one destination may fly, which may change at any time; what
+                is above the cap of all destinations counts as that.
+        """
         self.caps = caps
+        self._cap_of = cap_of
         self.flying = 0
         self.waiting = 0
         self._tenants: dict[UUID, _Tenant[T]] = {}
@@ -70,6 +78,18 @@ class Lines(Generic[T]):
     def serves(self, tenant_id: UUID) -> bool:
         """Tell whether a tenant has anything in flight or waiting here."""
         return tenant_id in self._tenants
+
+    def cap(self, key: Key) -> int:
+        """Return how many deliveries of a destination may fly at once; one at least."""
+        if self._cap_of is None:
+            return self.caps.destination
+        return max(1, min(self.caps.destination, self._cap_of(key)))
+
+    def held(self, key: Key) -> int:
+        """Return how many deliveries of a destination wait here."""
+        tenant = self._tenants.get(key[0])
+        line = None if tenant is None else tenant.lines.get(key[1])
+        return 0 if line is None else len(line.waiting)
 
     def holds(self, key: Key) -> bool:
         """Tell whether a destination has anything in flight or waiting here."""
@@ -110,12 +130,19 @@ class Lines(Generic[T]):
 
     def take(self) -> tuple[Key, T] | None:
         """Return the delivery whose turn it is, now in flight; `None` when all must wait."""
-        if self.flying >= self.caps.total or not self._turns:
+        if self.flying >= self.caps.total:
             return None
-        tenant = self._turns.popleft()
-        tenant.in_turn = False
-        line = tenant.turns.popleft()
-        line.in_turn = False
+        while self._turns:
+            tenant = self._turns.popleft()
+            tenant.in_turn = False
+            line = tenant.turns.popleft()
+            line.in_turn = False
+            if line.flying < self.cap(line.key):
+                return self._start(tenant, line)
+            self._queue(tenant, line)  # its cap fell; a landing lets it go on
+        return None
+
+    def _start(self, tenant: _Tenant[T], line: _Line[T]) -> tuple[Key, T]:
         delivery = line.waiting.popleft()
         line.flying += 1
         tenant.flying += 1
@@ -138,6 +165,13 @@ class Lines(Generic[T]):
                 del self._tenants[key[0]]
                 return
         self._queue(tenant, line)
+
+    def look_again(self, key: Key) -> None:
+        """Let a destination go on whose cap may have grown."""
+        tenant = self._tenants.get(key[0])
+        line = None if tenant is None else tenant.lines.get(key[1])
+        if tenant is not None and line is not None:
+            self._queue(tenant, line)
 
     def withdraw(self, key: Key) -> list[T]:
         """Return what waits for a destination; it no longer does."""
@@ -183,10 +217,10 @@ class Lines(Generic[T]):
         tenant = self._tenants.get(key[0])
         line = None if tenant is None else tenant.lines.get(key[1])
         held = 0 if line is None else line.flying + len(line.waiting)
-        return 2 * self.caps.destination - held
+        return 2 * self.cap(key) - held
 
     def _queue(self, tenant: _Tenant[T], line: _Line[T]) -> None:
-        if not line.in_turn and line.waiting and line.flying < self.caps.destination:
+        if not line.in_turn and line.waiting and line.flying < self.cap(line.key):
             tenant.turns.append(line)
             line.in_turn = True
         if not tenant.in_turn and tenant.turns and tenant.flying < self.caps.tenant:

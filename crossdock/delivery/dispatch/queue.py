@@ -13,7 +13,7 @@ from crossdock.db.database import Database
 from crossdock.db.uuids import uuid_of
 from crossdock.delivery.dispatch import store
 from crossdock.delivery.dispatch.agenda import Agenda
-from crossdock.delivery.dispatch.breaker import Breakers
+from crossdock.delivery.dispatch.gate import Gate
 from crossdock.delivery.dispatch.lines import Key, Lines
 from crossdock.delivery.dispatch.targets import Ready, Targets
 from crossdock.delivery.model import Cargo, Leased
@@ -59,7 +59,7 @@ class Queue:
         database: Database,
         targets: Targets,
         lines: Lines[Job],
-        breakers: Breakers,
+        gate: Gate,
         *,
         lease_s: float,
         poll_s: float,
@@ -69,7 +69,7 @@ class Queue:
         self._database = database
         self._targets = targets
         self._lines = lines
-        self._breakers = breakers
+        self._gate = gate
         self._lease_s = lease_s
         self._poll_s = poll_s
         self._clock = clock
@@ -102,6 +102,10 @@ class Queue:
         """Leave a destination alone for so long."""
         self._agenda.postpone(key, self._now() + for_s)
 
+    def resume(self, key: Key, in_s: float) -> None:
+        """Look then again at a destination that was left alone."""
+        self._agenda.resume(key, self._now() + in_s)
+
     def hurry(self, tenants: Collection[UUID] | None) -> None:
         """Look again now at what was left alone: of these tenants, or of all."""
         self._agenda.hurry(tenants, self._now())
@@ -119,21 +123,39 @@ class Queue:
         if not full:
             return
         # Half a line at a time: a claim for each single slot would cost more than it brings.
-        enough = max(1, self._lines.caps.destination // 2)
-        for one in [one for one in full if self._lines.room(one) >= enough]:
+        for one in [one for one in full if self._lines.room(one) >= self._enough(one)]:
             full.discard(one)
             self.expect(one, 0.0)
         if not full:
             del self._full[key[0]]
 
-    def pause_s(self, key: Key, ready: Ready | None) -> float | None:
+    def _enough(self, key: Key) -> int:
+        return max(1, self._lines.cap(key) // 2)
+
+    def pause_s(self, key: Key, ready: Ready | None, *, asks: bool = False) -> float | None:
         """Return the seconds to leave a destination alone; `None` when it may be called.
 
         One that is not known may have been deleted, or changed a moment ago: its turn will tell.
+
+        Args:
+            key: the destination's.
+            ready: the destination.
+            asks: see `Gate.pause_s`.
         """
-        if ready is not None and not ready.target.enabled:
+        if ready is None:
+            return None
+        if not ready.target.enabled:
             return HOLD_S
-        return self._breakers.rest(key, self._now()) or None
+        return self._gate.pause_s(key, ready, asks=asks)
+
+    def room(self, key: Key, ready: Ready | None) -> int:
+        """Return how many more deliveries of a destination are welcome that may be called."""
+        room = self._lines.room(key)
+        return room if ready is None else min(room, self._gate.room(key, ready, self._here(key)))
+
+    def _here(self, key: Key) -> int:
+        """Return how many deliveries here have yet to take what the gate counts."""
+        return self._lines.held(key)
 
     async def go_round(self) -> None:
         """If it is time, look at the next destinations that have anything pending.
@@ -181,17 +203,16 @@ class Queue:
         self, keys: Sequence[Key], targets: dict[Key, Ready | None]
     ) -> list[tuple[Key, int]]:
         """Return how many to claim of each destination; remember those that must wait."""
-        wanted: list[tuple[Key, bool]] = []
+        wanted: list[Key] = []
         for key in keys:
-            if (pause_s := self.pause_s(key, targets[key])) is not None:
+            if (pause_s := self.pause_s(key, targets[key], asks=True)) is not None:
                 self.leave(key, pause_s)
             else:
-                wanted.append((key, self._breakers.is_probing(key)))
+                wanted.append(key)
         most = min(_MOST_A_CLAIM, max(1, int(_BYTES_A_CLAIM / max(1.0, self._largest))))
-        shares = self._lines.allot([key for key, _ in wanted], most)
-        for key, is_probe in wanted:
-            if is_probe:
-                shares[key] = 0 if self._lines.holds(key) else min(1, shares[key])
+        shares = self._lines.allot(wanted, most)
+        for key in wanted:
+            shares[key] = min(shares[key], self.room(key, targets[key]))
             if not shares[key]:
                 self.defer(key)
         return [(key, share) for key, share in shares.items() if share]
@@ -215,4 +236,6 @@ class Queue:
         for key, quota in wanted:
             if taken[key] == quota:  # there may be more
                 self.expect(key, 0.0)
+            elif not taken[key]:
+                self._gate.unused(key)
         return jobs

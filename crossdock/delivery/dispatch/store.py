@@ -13,7 +13,7 @@ import msgspec
 from crossdock.db.schema import encode_headers
 from crossdock.delivery.destinations.model import DisabledReason, Order, Rate, RetryPolicy, Settings
 from crossdock.delivery.dispatch.lines import Key
-from crossdock.delivery.model import Attempt, Cargo, DeliveryState, Leased, Target
+from crossdock.delivery.model import About, Attempt, Cargo, DeliveryState, Leased, Target
 from crossdock.secrets import model as secrets_model
 from crossdock.secrets.model import SealedSecret
 
@@ -96,13 +96,14 @@ WITH wanted AS (
     RETURNING d.tenant_id, d.id, d.event_id, d.destination_id, d.attempts, d.line
 )
 SELECT t.tenant_id, t.destination_id, NULL::float8, t.id, t.event_id, t.attempts,
-    e.content_type, e.traceparent, e.body, e.data_key, t.line
+    e.content_type, e.traceparent, e.body, e.data_key, t.line,
+    e.source_id, e.event_type, e.provider_id, e.headers
 FROM taken AS t
 LEFT JOIN crossdock.events AS e ON e.tenant_id = t.tenant_id AND e.id = t.event_id
 UNION ALL
 SELECT wanted.tenant_id, wanted.destination_id,
     extract(epoch FROM least(later.due_at, now() + interval '1 day') - now())::float8,
-    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM wanted
 CROSS JOIN LATERAL (
     SELECT d.due_at FROM crossdock.deliveries AS d
@@ -143,9 +144,32 @@ async def claim(
             lease_ends=lease_ends,
             line=row[10],
         )
-        cargo = None if row[8] is None else Cargo(row[4], row[6], row[7], row[8], row[9])
+        cargo = None
+        if row[8] is not None:
+            about = About(row[11], row[12], row[13], row[14])
+            cargo = Cargo(row[4], row[6], row[7], row[8], row[9], about)
         found.leased.append((leased, cargo))
     return found
+
+
+_CARGOES: Final = """
+SELECT e.id, e.content_type, e.traceparent, e.body, e.data_key,
+    e.source_id, e.event_type, e.provider_id, e.headers
+FROM unnest($1::uuid[], $2::uuid[]) AS wanted (tenant_id, id)
+JOIN crossdock.events AS e ON e.tenant_id = wanted.tenant_id AND e.id = wanted.id
+"""
+
+
+async def cargoes(
+    conn: "asyncpg.Connection", leased: Collection[Leased]
+) -> list[tuple[Leased, Cargo | None]]:
+    """Return deliveries, each with its event; `None` for one whose retention has ended."""
+    wanted = _columns([(one.tenant_id, one.event_id) for one in leased])
+    found = {
+        row[0]: Cargo(row[0], row[1], row[2], row[3], row[4], About(row[5], row[6], row[7], row[8]))
+        for row in await conn.fetch(_CARGOES, *wanted)
+    }
+    return [(one, found.get(one.event_id)) for one in leased]
 
 
 _TARGETS: Final = """
@@ -215,7 +239,11 @@ SELECT id FROM settled
 
 
 async def settle(conn: "asyncpg.Connection", batch: Sequence[Settled]) -> set[UUID]:
-    """Write what came of deliveries, and their attempts; return those whose lease was ours."""
+    """Write what came of deliveries, and their attempts; return those whose lease was ours.
+
+    In the order of their ids, in which everybody else holds several of them at once.
+    """
+    batch = sorted(batch, key=_id)
     deliveries = [settled.leased.id for settled in batch]
     made = [settled.attempt for settled in batch]
     rows = await conn.fetch(
@@ -294,7 +322,8 @@ async def mark_failing(conn: "asyncpg.Connection", changes: dict[Key, bool]) -> 
 
 _DISABLE: Final = """
 UPDATE crossdock.destinations AS d
-SET state = 'disabled', disabled_reason = given.reason, version = d.version + 1, updated_at = now()
+SET state = 'disabled', disabled_reason = given.reason, disabled_at = now(),
+    version = d.version + 1, updated_at = now()
 FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS given (tenant_id, id, reason)
 WHERE d.tenant_id = given.tenant_id AND d.id = given.id AND d.state = 'enabled'
 """
@@ -303,6 +332,10 @@ WHERE d.tenant_id = given.tenant_id AND d.id = given.id AND d.state = 'enabled'
 async def disable(conn: "asyncpg.Connection", reasons: dict[Key, DisabledReason]) -> None:
     """Switch destinations off."""
     await conn.execute(_DISABLE, *_columns(reasons), list(reasons.values()))
+
+
+def _id(settled: Settled) -> UUID:
+    return settled.leased.id
 
 
 def _columns(pairs: Collection[tuple[UUID, UUID]]) -> tuple[list[UUID], list[UUID]]:

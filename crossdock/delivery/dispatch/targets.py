@@ -1,7 +1,8 @@
 """Destinations ready to be called: read in sets, kept for a moment, secrets opened once."""
 
 import time
-from collections.abc import Callable, Collection
+from base64 import b64encode
+from collections.abc import Callable, Collection, Mapping
 from math import inf
 from typing import Final
 from uuid import UUID
@@ -12,7 +13,14 @@ from yarl import URL
 from crossdock import ids, native
 from crossdock.db.database import Database
 from crossdock.delivery.client import USER_AGENT
-from crossdock.delivery.destinations.sealing import secret_context
+from crossdock.delivery.destinations.credentials import (
+    Auth,
+    BasicAuth,
+    BearerAuth,
+    ClientCredentials,
+    Credentials,
+)
+from crossdock.delivery.destinations.sealing import open_credentials, secret_context
 from crossdock.delivery.dispatch import store
 from crossdock.delivery.dispatch.lines import Key
 from crossdock.delivery.model import Cargo, Target
@@ -25,6 +33,10 @@ FRESH_S: Final = 2.0
 disabled, or its tenant suspended, is told by the feed, and known sooner."""
 CAPACITY: Final = 5_000
 _OCTETS: Final = "application/octet-stream"
+_NOTHING: Final = Credentials()
+_NO_HEADERS: Final[Mapping[str, str]] = {}
+HIDDEN: Final = "***"
+"""What is kept of a header's value that nobody may read."""
 _LONGEST_TYPE: Final = 384
 """Of a media type, as gateways keep it; many servers refuse a request over one long header."""
 
@@ -32,7 +44,16 @@ _LONGEST_TYPE: Final = 384
 class Ready:
     """A destination whose URL is parsed and whose secrets are opened, once it is called."""
 
-    __slots__ = ("_sealer", "_signer", "_signer_ends", "_url", "read_at", "target")
+    __slots__ = (
+        "_opened",
+        "_own",
+        "_sealer",
+        "_signer",
+        "_signer_ends",
+        "_url",
+        "read_at",
+        "target",
+    )
 
     def __init__(self, target: Target, sealer: Sealer, read_at: float) -> None:
         self.target = target
@@ -41,6 +62,13 @@ class Ready:
         self._url: URL | None = None
         self._signer: native.Signer | None = None
         self._signer_ends: float | None = None
+        self._opened = _NOTHING if target.credentials is None else None
+        self._own: dict[str, str] | None = None
+
+    @property
+    def key(self) -> Key:
+        """Tenant and destination."""
+        return self.target.tenant_id, self.target.id
 
     @property
     def url(self) -> URL:
@@ -48,6 +76,24 @@ class Ready:
         if self._url is None:
             self._url = URL(self.target.url)
         return self._url
+
+    @property
+    def auth(self) -> Auth | None:
+        """What it wants to be convinced by.
+
+        Raises:
+            SealBroken: what was sealed does not open.
+        """
+        return self._credentials.auth
+
+    @property
+    def _credentials(self) -> Credentials:
+        if self._opened is None:
+            target = self.target
+            self._opened = open_credentials(
+                self._sealer, target.tenant_id, target.id, target.credentials
+            )
+        return self._opened
 
     def renewed(self, target: Target, read_at: float) -> "Ready":
         """Return what serves for the row as it is now."""
@@ -57,19 +103,60 @@ class Ready:
         self.read_at = read_at
         return self
 
-    def headers(self, cargo: Cargo, now: float) -> dict[str, str]:
-        """Return the headers of one attempt; see https://www.standardwebhooks.com/."""
-        content_type = cargo.content_type
-        headers = {
-            "content-type": content_type if _is_plain(content_type) else _OCTETS,
-            "user-agent": USER_AGENT,
-            "traceparent": trace.join(cargo.traceparent.encode()),
-        }
+    def headers(
+        self, cargo: Cargo, now: float, extra: Mapping[str, str] = _NO_HEADERS
+    ) -> dict[str, str]:
+        """Return the headers of one attempt; see https://www.standardwebhooks.com/.
+
+        The destination's own come first, then those that a script added, and ours over both.
+
+        Raises:
+            SealBroken: what was sealed does not open.
+        """
+        opened = self._opened
+        headers = {} if opened is _NOTHING else {**self._credentials.headers}
+        if extra:
+            headers.update(extra)
+        if opened is not _NOTHING:
+            headers.update(self._convincing())
+        headers["content-type"] = media_type(cargo.content_type)
+        headers["user-agent"] = USER_AGENT
+        headers["traceparent"] = trace.join(cargo.traceparent.encode())
         message_id = ids.encode("evt", cargo.event_id)
         headers.update(
             self._signing(now).sign("POST", self.target.url, cargo.body, now, message_id)
         )
         return headers
+
+    def told(self, headers: Mapping[str, str]) -> list[tuple[str, str]]:
+        """Return headers as they may be kept: values that nobody may read are hidden.
+
+        The signature is not hidden: who can read it can read what it signs, and nothing else is
+        signed by it.
+        """
+        if self._opened is _NOTHING and "authorization" not in headers:
+            return list(headers.items())
+        opened = self._credentials
+        told = [
+            (name, HIDDEN if name in opened.headers or name == "authorization" else value)
+            for name, value in headers.items()
+        ]
+        if isinstance(opened.auth, ClientCredentials):
+            told.append(("authorization", HIDDEN))  # its carrier adds the token
+        return told
+
+    def _convincing(self) -> dict[str, str]:
+        """Return the header that names us, of the ways that need no more than that."""
+        if self._own is None:
+            match self._credentials.auth:
+                case BasicAuth(username=name, password=word):
+                    pair = b64encode(f"{name}:{word}".encode()).decode()
+                    self._own = {"authorization": f"Basic {pair}"}
+                case BearerAuth(token=token):
+                    self._own = {"authorization": f"Bearer {token}"}
+                case _:
+                    self._own = {}
+        return self._own
 
     def _signing(self, now: float) -> native.Signer:
         if self._signer is None or (self._signer_ends is not None and now >= self._signer_ends):
@@ -85,8 +172,10 @@ class Ready:
         return self._signer
 
 
-def _is_plain(value: str) -> bool:
-    return 0 < len(value) <= _LONGEST_TYPE and value.isascii() and value.isprintable()
+def media_type(value: str) -> str:
+    """Return a media type that a header can carry: what is none of that is of no known type."""
+    is_plain = 0 < len(value) <= _LONGEST_TYPE and value.isascii() and value.isprintable()
+    return value if is_plain else _OCTETS
 
 
 class Targets:

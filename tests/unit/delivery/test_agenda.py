@@ -71,3 +71,17 @@ def test_what_is_due_sooner_is_not_put_off_by_hurrying() -> None:
     agenda.postpone(key(1), 40)
     agenda.hurry(None, 50)
     assert agenda.due(40, 10) == [key(1)]
+
+
+def test_what_was_postponed_can_be_resumed_and_nothing_else() -> None:
+    agenda = Agenda()
+    agenda.postpone(key(1), 40)
+    agenda.note(key(2), 40)
+    for number in (1, 2, 3):
+        agenda.resume(key(number), 10)
+    assert agenda.due(10, 10) == [key(1)]
+    assert agenda.due(40, 10) == [key(2)]
+    agenda.postpone(key(1), 50)
+    agenda.resume(key(1), 60)
+    agenda.note(key(1), 45)
+    assert agenda.due(45, 10) == [key(1)], "it is no longer postponed"

@@ -152,6 +152,32 @@ REFUSED_URLS = [
     "http://\uff11\uff12\uff17.0.0.1/",  # full-width digits
     "http://①②⑦.⓪.⓪.①/",
     "http://127。0。0。1/",
+    "http://127%2e0%2e0%2e1/",  # escapes
+    "http://%6c%6fcalhost/",
+    "http://localhost%00.example.com/",
+    "http://127.0.0.1%20/",
+    "http://127.0.0.1%E3%80%82/",
+    "http://2852039166/",  # 169.254.169.254, once more in each way
+    "http://0xa9fea9fe/",
+    "http://0251.0376.0251.0376/",
+    "http://0xa9.0xfe.43518/",
+    "http://[::ffff:a9fe:a9fe]/",
+    "http://[0:0:0:0:0:ffff:169.254.169.254]/",
+    "http://[2002:a9fe:a9fe::]/",  # 6to4
+    "http://[64:ff9b::a9fe:a9fe]/",  # NAT64
+    "http://[2001:0:a9fe:a9fe::]/",  # Teredo
+    "http://[fe80::1%25eth0]/",
+    "http://127.0.0.1:80@example.com/",
+    "http://example.com@127.0.0.1/",
+    "http://127.0.0.1;@example.com/",
+    "http://١٢٧.0.0.1/",  # digits of another script
+    "http://ⓛⓞⓒⓐⓛⓗⓞⓢⓣ/",
+    "http://localhost。/",
+    "http://a.localhost../",
+    "http://a..example.com/",
+    "http://.example.com/",
+    "http:127.0.0.1",
+    "http:/127.0.0.1/",
     "http://localhost/",
     "http://LOCALHOST/",
     "http://localhost./",

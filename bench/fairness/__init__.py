@@ -1,0 +1,1 @@
+"""Whether anybody's load is anybody else's trouble."""

@@ -1,0 +1,1 @@
+"""Delivery in order by key against delivery in none."""

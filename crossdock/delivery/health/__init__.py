@@ -1,0 +1,1 @@
+"""Whether a destination is called right now, and why not."""
