@@ -78,6 +78,16 @@ class Target(msgspec.Struct, frozen=True):
     breaker: BreakerMode = "auto"
 
 
+class About(msgspec.Struct, frozen=True, gc=False):
+    """What is known of an event beside its body."""
+
+    source_id: UUID
+    event_type: str
+    provider_id: str | None
+    headers: list[tuple[str, str]] | bytes
+    """As the message had them, or as they are stored: few need them, so few decode them."""
+
+
 class Cargo(msgspec.Struct, frozen=True, gc=False):
     """An event as a dispatcher needs it: what is sent, byte for byte, and what goes beside it."""
 
@@ -87,6 +97,8 @@ class Cargo(msgspec.Struct, frozen=True, gc=False):
     body: bytes
     data_key: UUID | None = None
     """The key that sealed the body, which is then opened when it is sent."""
+    about: About | None = None
+    """`None` where nobody asked: a simulation's, say."""
 
 
 class Leased(msgspec.Struct, frozen=True, gc=False):
@@ -132,7 +144,7 @@ class Delivery(msgspec.Struct, frozen=True):
     state: DeliveryState
     attempts: int
     due_at: datetime | None
-    """When the next attempt is due; `None` once it is finished."""
+    """When the next attempt is due; `None` once it is finished, and while it stands in a line."""
     replay_id: UUID | None
     last_status: int | None
     last_error: str | None
@@ -163,12 +175,36 @@ class DeliveryFilter(msgspec.Struct, frozen=True, kw_only=True):
     created_before: datetime | None = None
 
 
-class ReplayFilter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Which finished deliveries a bulk replay makes again; all conditions hold together."""
+class DeadSummary(msgspec.Struct, frozen=True):
+    """How many dead letters there are of what."""
 
-    state: Literal["dead", "delivered", "cancelled"] = "dead"
+    total: int
+    is_capped: bool
+    """There are more than were looked at: the newest."""
+    reasons: list[tuple[str, int]]
+    """Class and count, most first."""
+    destinations: list[tuple[UUID, int]]
+    """Destination and count, most first."""
+
+
+ReplayOf = Literal["dead", "delivered", "cancelled", "missed", "all"]
+"""What a bulk replay makes again: finished deliveries of one state, or events.
+
+`missed`: events that a destination wants now and has no delivery of. `all`: each event, to whoever
+wants it now.
+"""
+
+MOST_CHOSEN: Final = 1000
+"""Deliveries, or events, that a replay names one by one."""
+
+
+class ReplayFilter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a bulk replay makes again; all conditions hold together."""
+
+    state: ReplayOf | None = "dead"
+    """`None` for deliveries that are named one by one: whatever they came to."""
     created_after: datetime | None = None
-    """Deliveries made at this moment or later."""
+    """Deliveries made, or events received, at this moment or later."""
     created_before: datetime | None = None
     source_id: UUID | None = None
     destination_id: UUID | None = None
@@ -178,6 +214,16 @@ class ReplayFilter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
     """Class of dead letter."""
     last_status: Annotated[int, Meta(ge=100, le=599)] | None = None
     """What the destination answered last."""
+    delivery_ids: Annotated[tuple[UUID, ...], Meta(max_length=MOST_CHOSEN)] = ()
+    event_ids: Annotated[tuple[UUID, ...], Meta(max_length=MOST_CHOSEN)] = ()
+    routed_after: datetime | None = None
+    """Events that were stored, or released, at this moment or later: since the destination was
+    disabled."""
+
+    @property
+    def is_of_events(self) -> bool:
+        """Whether it goes by events, and not by deliveries."""
+        return self.state in {"missed", "all"}
 
 
 class Replay(msgspec.Struct, frozen=True):
@@ -188,13 +234,19 @@ class Replay(msgspec.Struct, frozen=True):
     state: ReplayState
     filter: ReplayFilter
     cursor: UUID | None
-    """The last delivery it looked at."""
+    """The last delivery, or event, it looked at."""
     matched: int
-    """Deliveries made again so far."""
+    """Deliveries made so far."""
     created_at: datetime
     finished_at: datetime | None
     seen: int = 0
     """Deliveries, or events, looked at so far."""
+    low: UUID | None = None
+    """Where it begins; `None` where there is nothing."""
+    mark: int | None = None
+    """It begins when all transactions below this number have ended."""
+    waits_for: UUID | None = None
+    """The destination to which so much waits that no more is made."""
 
 
 BODY_KEPT: Final = 64 * 1024

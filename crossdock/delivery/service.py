@@ -1,19 +1,32 @@
 """The use cases of deliveries: listed and shown, dead letters among them, and made again."""
 
+import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Final
 from uuid import UUID
 
 from msgspec.structs import replace
 
 from crossdock.db import Databases
-from crossdock.delivery import again, rules, store
+from crossdock.delivery import again, store
 from crossdock.delivery.destinations import store as destinations
-from crossdock.delivery.model import Delivery, DeliveryDetail, DeliveryFilter
+from crossdock.delivery.matching import store as occurrences
+from crossdock.delivery.matching import subject_of
+from crossdock.delivery.model import DeadSummary, Delivery, DeliveryDetail, DeliveryFilter
+from crossdock.delivery.order import store as order
 from crossdock.errors import Conflict, NotFound, Refused
 from crossdock.inbound.events.service import Events
 from crossdock.inbound.model import DELIVERED
 from crossdock.paging import Slice, Window
+from crossdock.routing import judge
+from crossdock.secrets.payloads import KeyReader
+
+MOST_COUNTED: Final = 20_000
+"""Dead letters that a summary looks at."""
+MOST_DESTINATIONS: Final = 100
+"""Destinations that a summary names: those with most."""
 
 
 class Deliveries:
@@ -22,11 +35,19 @@ class Deliveries:
     def __init__(
         self,
         database: Databases,
+        keys: KeyReader | None = None,
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        """Say where.
+
+        Args:
+            database: opened for the role `app`.
+            keys: opens sealed payloads, which filters look into.
+            clock: for tests.
+        """
         self._database = database
-        self._events = Events(database)
+        self._events = Events(database, keys)
         self._clock = clock
 
     async def page(
@@ -68,6 +89,27 @@ class Deliveries:
             raise NotFound
         return found
 
+    async def dead_summary(self, tenant_id: UUID, wanted: DeliveryFilter) -> DeadSummary:
+        """Count dead letters by reason and destination: of the newest 20,000 in the range of time.
+
+        Args:
+            tenant_id: Whose.
+            wanted: Which; of deliveries in state `dead`.
+        """
+        async with self._database.tenant(tenant_id) as conn:
+            looked_at, rows = await store.count_dead(conn, tenant_id, wanted, MOST_COUNTED)
+        reasons: Counter[str] = Counter()
+        destinations_of: Counter[UUID] = Counter()
+        for reason, destination_id, count in rows:
+            reasons[reason] += count
+            destinations_of[destination_id] += count
+        return DeadSummary(
+            total=reasons.total(),
+            is_capped=looked_at > MOST_COUNTED,
+            reasons=reasons.most_common(),
+            destinations=destinations_of.most_common(MOST_DESTINATIONS),
+        )
+
     async def replay(self, tenant_id: UUID, delivery_id: UUID) -> Delivery:
         """Deliver the same event to the same destination again, as a new delivery.
 
@@ -96,23 +138,32 @@ class Deliveries:
         """Deliver an event to every destination that wants it now, whatever was delivered before.
 
         Raises:
-            NotFound: this tenant has no such event.
+            NotFound: this tenant has no such event, or the key of its payload was destroyed.
             Conflict: no destination wants it, or it is kept back: in quarantine, held or dropped.
         """
-        event_id = await self._events.resolve(tenant_id, event_id)
+        event = await self._events.get(tenant_id, event_id)
+        if event.status not in DELIVERED:
+            raise Conflict(f"This event is {event.status}, and was never to be delivered.")
+        async with self._database.tenant(tenant_id) as conn:
+            enabled = await destinations.enabled(conn, tenant_id)
+        judged = await asyncio.to_thread(judge, subject_of(event), enabled)
+        wanted = [
+            (destination.id, one.line)
+            for destination, one in zip(enabled, judged, strict=True)
+            if one.wanted
+        ]
+        if not wanted:
+            raise Conflict("No enabled destination wants events of that source and type.")
         now = self._clock()
         async with self._database.tenant(tenant_id) as conn:
-            origin = await store.origin(conn, tenant_id, event_id)
-            if origin is None:
+            if any(line is not None for _, line in wanted):
+                await order.hold(conn, tenant_id)
+            (there,) = await occurrences.some(conn, tenant_id, [event.id]) or (None,)
+            if there is None:
                 raise NotFound
-            if origin.status not in DELIVERED:
-                raise Conflict(f"This event is {origin.status}, and was never to be delivered.")
             made = [
-                again.fresh(tenant_id, event_id, destination.id, now)
-                for destination in await destinations.enabled(conn, tenant_id)
-                if rules.matches(destination, origin.source_id, origin.event_type)
+                again.fresh(tenant_id, event.id, key, now, line=line, order_seq=there.stream_seq)
+                for key, line in wanted
             ]
-            if not made:
-                raise Conflict("No enabled destination wants events of that source and type.")
-            await store.add_deliveries(conn, made)
-        return made
+            first = await again.add(conn, tenant_id, made)
+        return [first.get(one.id, one) for one in made]

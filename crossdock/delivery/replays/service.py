@@ -1,37 +1,25 @@
-"""The use cases of replays, and the worker that carries them out.
+"""The use cases of replays in bulk; `runner` carries them out."""
 
-A replay works in chunks. A chunk is one transaction: it holds the next finished deliveries, makes
-new ones for those that match, marks dead letters as replayed and moves the cursor. A kill between
-two chunks loses nothing and repeats nothing; memory is a chunk's ids, whatever the backlog.
-"""
-
-import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
-import structlog
+from msgspec.structs import replace
 
 from crossdock import ids
-from crossdock.db import Database, Databases
-from crossdock.delivery import rules
-from crossdock.delivery import store as deliveries
-from crossdock.delivery.model import Delivery, Replay, ReplayFilter
-from crossdock.delivery.replays import store
-from crossdock.errors import Conflict, Invalid, NotFound, Unavailable, Violation
+from crossdock.db import Databases
+from crossdock.delivery.destinations import store as destinations
+from crossdock.delivery.matching import store as occurrences
+from crossdock.delivery.model import Replay, ReplayFilter
+from crossdock.delivery.replays import rules, store
+from crossdock.errors import Conflict, Invalid, NotFound, Violation
 from crossdock.paging import Slice, Window
 from crossdock.tenancy import quotas
 
-log = structlog.get_logger(__name__)
-
-CHUNK: Final = 500
-_AT_ONCE: Final = 20
-"""Replays that take turns, a chunk each."""
-
 
 class Replays:
-    """Starts, shows and cancels a tenant's replays."""
+    """Starts, shows, pauses and cancels a tenant's replays."""
 
     def __init__(
         self, database: Databases, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -43,13 +31,12 @@ class Replays:
         """Start a replay of everything that matches now; a worker carries it out.
 
         Raises:
-            Invalid: the time range is empty, or a type has letters that none has.
+            Invalid: parts of the filter don't fit together, or the time range is empty; a type has
+                letters that none has; there is no such destination, or it was never disabled, and
+                the beginning is missing.
             QuotaReached: as many jobs of the tenant are running as may.
         """
-        found = rules.check_types(wanted.event_types)
-        after, before = wanted.created_after, wanted.created_before
-        if after is not None and before is not None and after >= before:
-            found.append(Violation("/created_before", "is not after created_after"))
+        found = rules.check(wanted)
         if found:
             raise Invalid(None, *found)
         now = self._clock()
@@ -65,6 +52,13 @@ class Replays:
         )
         async with self._database.tenant(tenant_id) as conn:
             await quotas.take(conn, tenant_id, "concurrent_jobs")
+            wanted = await _completed(conn, tenant_id, wanted)
+            replay = replace(
+                replay,
+                filter=wanted,
+                low=await _beginning(conn, tenant_id, wanted),
+                mark=await store.mark(conn) if wanted.state == "missed" else None,
+            )
             await store.add(conn, replay)
         return replay
 
@@ -80,123 +74,94 @@ class Replays:
             NotFound: this tenant has no such replay.
         """
         async with self._database.tenant(tenant_id) as conn:
-            found = await store.get(conn, tenant_id, replay_id)
-        if found is None:
-            raise NotFound
+            return _there(await store.get(conn, tenant_id, replay_id))
+
+    async def pause(self, tenant_id: UUID, replay_id: UUID) -> Replay:
+        """Have a running replay make no more for now. To repeat it changes nothing.
+
+        Raises:
+            NotFound: this tenant has no such replay.
+            Conflict: it has ended.
+        """
+        async with self._database.tenant(tenant_id) as conn:
+            found = _going(_there(await store.get(conn, tenant_id, replay_id, lock=True)))
+            if found.state == "running":
+                found = await store.turn(conn, tenant_id, replay_id, "paused")
+        return found
+
+    async def resume(self, tenant_id: UUID, replay_id: UUID) -> Replay:
+        """Have a paused replay go on where it was. To repeat it changes nothing.
+
+        Raises:
+            NotFound: this tenant has no such replay.
+            Conflict: it has ended.
+            QuotaReached: as many jobs of the tenant are running as may.
+        """
+        async with self._database.tenant(tenant_id) as conn:
+            found = _going(_there(await store.get(conn, tenant_id, replay_id, lock=True)))
+            if found.state == "paused":
+                await quotas.take(conn, tenant_id, "concurrent_jobs")
+                found = await store.turn(conn, tenant_id, replay_id, "running")
         return found
 
     async def cancel(self, tenant_id: UUID, replay_id: UUID) -> Replay:
-        """Stop a running replay; what it has made goes on. To repeat it changes nothing.
+        """End a replay that is not done; what it has made goes on. To repeat it changes nothing.
 
         Raises:
             NotFound: this tenant has no such replay.
             Conflict: it was done before.
         """
         async with self._database.tenant(tenant_id) as conn:
-            await store.cancel(conn, tenant_id, replay_id)
-            found = await store.get(conn, tenant_id, replay_id)
-        if found is None:
-            raise NotFound
-        if found.state == "done":
-            raise Conflict("That replay is done.")
+            found = _there(await store.get(conn, tenant_id, replay_id, lock=True))
+            if found.state == "done":
+                raise Conflict("That replay is done.")
+            if found.state != "cancelled":
+                found = await store.turn(conn, tenant_id, replay_id, "cancelled")
         return found
 
 
-class ReplayRunner:
-    """Carries replays out; any number of workers may, each chunk has one of them."""
-
-    def __init__(
-        self,
-        database: Database,
-        *,
-        chunk: int = CHUNK,
-        poll_s: float = 1.0,
-        clock: Callable[[], float] = lambda: datetime.now(UTC).timestamp(),
-    ) -> None:
-        self._database = database
-        self._chunk = chunk
-        self._poll_s = poll_s
-        self._clock = clock
-
-    async def run(self) -> None:
-        """Work until cancelled; an outage is waited out."""
-        while True:
-            try:
-                has_more = await self.work()
-            except Unavailable as error:
-                log.warning("replays_wait", reason=str(error))
-                has_more = False
-            if not has_more:
-                await asyncio.sleep(self._poll_s)
-
-    async def work(self) -> bool:
-        """Do one chunk of each of the oldest replays; tell whether any is left.
-
-        Raises:
-            DatabaseUnavailable: the database is away.
-        """
-        async with self._database.queue() as conn:
-            running = await store.running(conn, _AT_ONCE)
-        for tenant_id, replay_id in running:
-            try:
-                await self._work_on(tenant_id, replay_id)
-            except NotFound:
-                log.warning("replay_without_tenant", tenant=tenant_id, replay=replay_id)
-        return bool(running)
-
-    async def _work_on(self, tenant_id: UUID, replay_id: UUID) -> None:
-        async with self._database.tenant(tenant_id) as conn:
-            replay = await store.hold(conn, tenant_id, replay_id)
-            if replay is None:
-                return
-            seen = await store.candidates(conn, replay, self._chunk)
-            living = await store.living_destinations(conn, tenant_id)
-            wanted = [one for one in seen if _is_wanted(replay.filter, one, living)]
-            chosen = await self._again(conn, replay, wanted) if wanted else 0
-            is_done = not seen
-            cursor = seen[-1].id if seen else replay.cursor
-            await store.advance(conn, replay, cursor=cursor, made=chosen, is_done=is_done)
-        if is_done:
-            log.info("replay_done", tenant=tenant_id, replay=replay_id, matched=replay.matched)
-
-    async def _again(self, conn: Any, replay: Replay, wanted: Sequence[store.Candidate]) -> int:
-        """Make deliveries again; tell how many: one may have changed since it was looked at."""
-        tenant_id, state = replay.tenant_id, replay.filter.state
-        held = await store.hold_finished(conn, tenant_id, [one.id for one in wanted], state)
-        now = self._clock()
-        made = [
-            Delivery(
-                tenant_id=tenant_id,
-                id=ids.new(now),
-                event_id=one.event_id,
-                destination_id=one.destination_id,
-                state="pending",
-                attempts=0,
-                due_at=datetime.fromtimestamp(now, UTC),
-                replay_id=replay.id,
-                last_status=None,
-                last_error=None,
-                reason=None,
-                finished_at=None,
-            )
-            for one in wanted
-            if one.id in held
-        ]
-        await deliveries.add_deliveries(conn, made)
-        if state == "dead" and held:
-            await deliveries.mark_replayed(conn, tenant_id, held)
-        return len(made)
+async def _completed(conn: Any, tenant_id: UUID, wanted: ReplayFilter) -> ReplayFilter:
+    """Return a filter with what only the database knows: since when, and events' own ids."""
+    if wanted.event_ids:
+        own = await occurrences.originals(conn, tenant_id, wanted.event_ids)
+        chosen = dict.fromkeys(own.get(one, one) for one in wanted.event_ids)
+        wanted = replace(wanted, event_ids=tuple(chosen))
+    if wanted.state != "missed" or wanted.destination_id is None:
+        return wanted
+    destination = await destinations.get(conn, tenant_id, wanted.destination_id)
+    if destination is None:
+        raise Invalid(None, Violation("/destination_id", "There is no such destination."))
+    if wanted.created_after is not None or wanted.event_ids:
+        return wanted
+    if destination.disabled_at is None:
+        detail = "is needed: that destination was never disabled"
+        raise Invalid(None, Violation("/created_after", detail))
+    return replace(wanted, routed_after=destination.disabled_at)
 
 
-def _is_wanted(wanted: ReplayFilter, one: store.Candidate, living: Collection[UUID]) -> bool:
-    """Tell whether a delivery matches, and can be made again at all."""
-    return (
-        one.event_type is not None
-        and one.destination_id in living
-        and one.state == wanted.state
-        and wanted.destination_id in {None, one.destination_id}
-        and wanted.source_id in {None, one.source_id}
-        and wanted.reason in {None, one.reason}
-        and wanted.last_status in {None, one.last_status}
-        and rules.matches_type(wanted.event_types, one.event_type)
-    )
+async def _beginning(conn: Any, tenant_id: UUID, wanted: ReplayFilter) -> UUID | None:
+    """Return the first id that a replay has to look at; `None` where there is nothing."""
+    moment = rules.beginning(wanted)
+    if moment is None:
+        if wanted.is_of_events:
+            return await occurrences.first(conn, tenant_id)
+        is_dead = wanted.state == "dead"
+        return await store.first_delivery(conn, tenant_id, only_dead=is_dead)
+    low = ids.floor(moment)
+    if wanted.routed_after is not None:  # what was held for long, and released meanwhile, is older
+        since = wanted.routed_after - rules.CLOCKS_APART
+        released = await occurrences.first_released(conn, tenant_id, since)
+        low = low if released is None else min(low, released)
+    return low
+
+
+def _there(found: Replay | None) -> Replay:
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _going(found: Replay) -> Replay:
+    if found.state in {"done", "cancelled"}:
+        raise Conflict(f"That replay is {found.state}.")
+    return found

@@ -12,6 +12,7 @@ from crossdock.inbound.persist import Arrival
 from crossdock.secrets.payloads import BatchKeys, DataKey, TenantKeys, seal_payload
 from crossdock.secrets.seal import Sealer
 from tests.beds.delivery import DeliveryBed, Receiver, until
+from tests.beds.scripts import returning, sandboxed
 
 PLAIN = b'{"card": "4242"}'
 
@@ -95,3 +96,37 @@ async def test_a_payload_that_nobody_can_open_is_a_dead_letter_and_holds_up_noth
 def _with_body(job: Job, body: bytes) -> Job:
     assert job.cargo is not None
     return Job(job.leased, replace(job.cargo, body=body))
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        returning("{payload: event.payload, headers: {'X-Card': event.payload.card}}"),
+        "function transform(event) {\n throw new Error(event.payload.card); }",
+    ],
+    ids=["sent", "thrown"],
+)
+async def test_what_a_script_makes_of_a_sealed_payload_does_not_rest_in_plain(
+    bed: DeliveryBed, receiver: Receiver, script: str
+) -> None:
+    bed.keys = BatchKeys(bed.database, "dispatch", bed.payloads)  # others take it away
+    tenant = await bed.tenant()
+    await bed.destination(tenant, receiver.url("/ok"), transform=script)
+    key = await TenantKeys(bed.databases, bed.payloads).current(tenant)
+    async with (
+        sandboxed() as sandbox,
+        bed.dispatching(sandbox=sandbox) as dispatcher,
+    ):
+        await dispatcher.offer(await bed.persist(await sealed(bed, tenant, key)))
+        await until(lambda: _has_ended(bed, tenant))
+    (found,) = await bed.all_of(tenant)
+    (attempt,) = found.attempts
+    assert attempt.request_body is None
+    assert "4242" not in f"{attempt.request_headers} {attempt.error} {found.delivery.last_error}"
+    assert all(call.headers["x-card"] == "4242" for call in receiver.calls)
+    if found.delivery.state == "dead":
+        assert "(line 2)" in (attempt.error or "")
+
+
+async def _has_ended(bed: DeliveryBed, tenant: UUID) -> bool:
+    return await bed.states(tenant) in (["delivered"], ["dead"])

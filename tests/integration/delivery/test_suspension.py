@@ -27,7 +27,7 @@ async def busy(bed: DeliveryBed, receiver: Receiver) -> AsyncIterator[str]:
 
     async def fail(_: web.Request) -> web.Response:
         await asyncio.sleep(0.02)
-        return web.Response(status=500)
+        return web.Response(status=404)  # 5xx would open its breaker
 
     tenant = await bed.tenant()
     await bed.destination(tenant, receiver.url("/busy", fail))

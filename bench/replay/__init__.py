@@ -1,0 +1,1 @@
+"""A replay of a hundred thousand events, and the memory of the worker that carries it out."""
