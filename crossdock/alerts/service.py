@@ -1,41 +1,69 @@
-"""The use cases of alerts: raised once, told to the owners by mail, listed, and resolved.
+"""The use cases of alerts: raised once, told by mail, listed, and resolved.
 
 An alert is one row for its kind, subject, level and period: raised again, it changes nothing and
 tells nobody. The row and the letters are written in the transaction of whoever raises it.
 """
 
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from crossdock import ids
 from crossdock.alerts import store
-from crossdock.alerts.model import Alert, Owner
+from crossdock.alerts.letters import QUOTA, AlertLetters
+from crossdock.alerts.model import Alert, AlertEdit, Owner
 from crossdock.alerts.store import Connection, RawConnection
 from crossdock.db import Database, Databases
+from crossdock.errors import NotFound
 from crossdock.mail.letters import Letters
-from crossdock.mail.model import Mail
 from crossdock.mail.service import Postbox
 from crossdock.paging import Slice, Window
-from crossdock.tenancy.plans import WORDS
 
-QUOTA: Final = "quota"
-"""The kind of alert that tells of a quota; its level is per cent, its detail `used`, `limit`."""
+__all__ = ["QUOTA", "Alarm", "Alerts", "Connection", "RawConnection", "resolve_past"]
+
+MOST_LETTERS: Final = 20
+"""Alerts of a tenant in an hour of which letters are written; the last one says that it is."""
+HOUR: Final = timedelta(hours=1)
 
 
 class Alerts:
-    """Lists a tenant's alerts."""
+    """Shows a tenant its alerts."""
 
     def __init__(self, database: Databases) -> None:
         self._database = database
 
     async def page(
-        self, tenant_id: UUID, window: Window, *, is_open: bool | None = None
+        self,
+        tenant_id: UUID,
+        window: Window,
+        *,
+        is_open: bool | None = None,
+        kind: str | None = None,
     ) -> Slice[Alert]:
-        """Return a page of alerts, newest first; only open or only resolved ones on demand."""
+        """Return a page of alerts, newest first.
+
+        Args:
+            tenant_id: Whose.
+            window: Which page.
+            is_open: Only open ones, or only those that have passed.
+            kind: Only those of one sort.
+        """
         async with self._database.tenant(tenant_id) as conn:
-            return Slice.cut(await store.page(conn, tenant_id, window, is_open=is_open), window)
+            found = await store.page(conn, tenant_id, window, is_open=is_open, kind=kind)
+        return Slice.cut(found, window)
+
+    async def get(self, tenant_id: UUID, alert_id: UUID) -> Alert:
+        """Return one alert.
+
+        Raises:
+            NotFound: this tenant has no such alert.
+        """
+        async with self._database.tenant(tenant_id) as conn:
+            found = await store.get(conn, tenant_id, alert_id)
+        if found is None:
+            raise NotFound
+        return found
 
 
 class Alarm:
@@ -48,8 +76,9 @@ class Alarm:
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        """Say by whom letters are taken and written; `clock` is injected by tests."""
         self._postbox = postbox
-        self._letters = letters
+        self._letters = AlertLetters(letters)
         self._clock = clock
 
     async def raise_once(
@@ -69,8 +98,7 @@ class Alarm:
         )
         if not await store.add(conn, alert):
             return False
-        for mail in self._mails(alert, await store.owners(conn, tenant_id)):
-            await self._postbox.put(conn, tenant_id, mail)
+        await self.tell(conn, alert)
         return True
 
     async def raise_once_raw(
@@ -93,9 +121,33 @@ class Alarm:
         await self.tell_raw(conn, alert)
         return True
 
+    async def tell(self, conn: Connection, alert: Alert) -> int:
+        """Write the letters of an alert, inside its tenant; return how many."""
+        said = await store.settings(conn, alert.tenant_id)
+        number = await store.number(conn, alert, alert.created_at - HOUR)
+        wishes = AlertEdit() if said is None else said.edit
+        people = _told(alert, wishes, await store.owners(conn, alert.tenant_id), number)
+        for one in people:
+            mail = self._letters.raised(alert, *one, is_last=number == MOST_LETTERS)
+            await self._postbox.put(conn, alert.tenant_id, mail)
+        return len(people)
+
     async def tell_raw(self, conn: RawConnection, alert: Alert) -> None:
-        """Write to the owners of an alert that was raised by others, on such a connection."""
-        for mail in self._mails(alert, await store.owners_raw(conn, alert.tenant_id)):
+        """Write the letters of an alert, on the connection of a duty."""
+        wishes = await store.settings_raw(conn, alert.tenant_id)
+        number = await store.number_raw(conn, alert, alert.created_at - HOUR)
+        owners = await store.owners_raw(conn, alert.tenant_id)
+        for one in _told(alert, wishes, owners, number):
+            mail = self._letters.raised(alert, *one, is_last=number == MOST_LETTERS)
+            await self._postbox.put_raw(conn, alert.tenant_id, mail)
+
+    async def tell_passed(self, conn: RawConnection, alert: Alert, now: datetime) -> None:
+        """Write to those who were told of an alert that all is well again; as `tell_raw`."""
+        wishes = await store.settings_raw(conn, alert.tenant_id)
+        number = await store.number_raw(conn, alert, alert.created_at - HOUR)
+        owners = await store.owners_raw(conn, alert.tenant_id)
+        for to, tenant in _told(alert, wishes, owners, number):
+            mail = self._letters.passed(alert, to, tenant, now)
             await self._postbox.put_raw(conn, alert.tenant_id, mail)
 
     async def resolve(self, conn: Connection, tenant_id: UUID, kind: str, subject: str) -> None:
@@ -112,6 +164,7 @@ class Alarm:
         period: str,
         detail: dict[str, Any] | None,
     ) -> Alert:
+        now = self._clock()
         return Alert(
             tenant_id=tenant_id,
             id=ids.new(),
@@ -120,29 +173,27 @@ class Alarm:
             level=level,
             period=period,
             detail=detail or {},
-            created_at=self._clock(),
+            created_at=now,
             resolved_at=None,
         )
 
-    def _mails(self, alert: Alert, owners: Iterable[Owner]) -> list[Mail]:
-        return [self._letter(alert, owner) for owner in owners]
 
-    def _letter(self, alert: Alert, owner: Owner) -> Mail:
-        if alert.kind == QUOTA:
-            return self._letters.quota_reached(
-                owner.email,
-                tenant=owner.tenant,
-                resource=WORDS.get(alert.subject, alert.subject),
-                percent=alert.level,
-                used=alert.detail["used"],
-                limit=alert.detail["limit"],
-            )
-        return self._letters.alert(
-            owner.email,
-            tenant=owner.tenant,
-            what=f"{alert.kind} of {alert.subject}",
-            detail=str(alert.detail.get("message", "")),
-        )
+def _told(
+    alert: Alert, wishes: AlertEdit, owners: Sequence[Owner], number: int
+) -> list[tuple[str, str]]:
+    """Return the addresses that an alert is told to, each once, with the tenant's name.
+
+    Args:
+        alert: which.
+        wishes: of its tenant.
+        owners: of its tenant.
+        number: the how many-th of its hour it is.
+    """
+    if alert.kind in wishes.muted or (alert.kind != QUOTA and number > MOST_LETTERS):
+        return []
+    name = owners[0].tenant if owners else "your tenant"
+    addresses = dict.fromkeys([owner.email for owner in owners] + list(wishes.emails))
+    return [(address, name) for address in addresses]
 
 
 async def resolve_past(

@@ -33,6 +33,11 @@ class Letters:
         """Take the address at which people reach it."""
         self._url = public_url.rstrip("/")
 
+    @property
+    def url(self) -> str:
+        """Where people reach it, without a slash at the end."""
+        return self._url
+
     def verify_address(
         self, to: str, *, name: str, tenant: str, token: str, expires_at: datetime
     ) -> Mail:

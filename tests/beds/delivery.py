@@ -16,10 +16,18 @@ import msgspec
 from aiohttp import web
 
 from crossdock import ids
+from crossdock.breakers.service import Breakers
+from crossdock.bus.publisher import Publisher
 from crossdock.config import Settings
 from crossdock.db import Databases
 from crossdock.delivery.client import Client
-from crossdock.delivery.destinations.model import DestinationEdit, OpenedDestination, RetryPolicy
+from crossdock.delivery.destinations.model import (
+    DestinationEdit,
+    Kind,
+    OpenedDestination,
+    RetryPolicy,
+    Signing,
+)
 from crossdock.delivery.destinations.service import Destinations
 from crossdock.delivery.dispatch.dispatcher import Dispatcher, DispatchSettings, Job
 from crossdock.delivery.dispatch.lines import Caps
@@ -27,10 +35,12 @@ from crossdock.delivery.guard import Guard
 from crossdock.delivery.model import DeliveryDetail, DeliveryFilter
 from crossdock.delivery.service import Deliveries
 from crossdock.inbound.persist import Arrival, Persister, decode
+from crossdock.native import LimitTable
 from crossdock.paging import Window
 from crossdock.secrets.payloads import BatchKeys
 from crossdock.secrets.seal import Sealer
 from crossdock.tenancy.service import Tenants
+from crossdock.transforms.service import Sandbox
 from proto import ingest
 
 POLL_S: Final = 0.005
@@ -150,10 +160,18 @@ class DeliveryBed:
         """Make a tenant."""
         return (await self.tenants.create(f"Tenant {ids.new().hex}")).id
 
-    async def destination(self, tenant_id: UUID, url: str, **options: Any) -> OpenedDestination:
+    async def destination(
+        self,
+        tenant_id: UUID,
+        url: str = "",
+        *,
+        kind: Kind = "http",
+        signing: Signing = "hmac",
+        **options: Any,
+    ) -> OpenedDestination:
         """Make a destination."""
         edit = DestinationEdit(name=ids.new().hex, url=url, **options)
-        return await self.destinations.create(tenant_id, edit)
+        return await self.destinations.create(tenant_id, edit, kind=kind, signing=signing)
 
     def arrival(self, tenant_id: UUID, body: bytes = b"{}", event_type: str = "a.b") -> Arrival:
         """Return a webhook that was accepted just now."""
@@ -210,6 +228,10 @@ class DeliveryBed:
         lease_s: float = 30.0,
         timeout_s: float = 5.0,
         held_bytes: int = 64 * 1024 * 1024,
+        breakers: Breakers | None = None,
+        table: LimitTable | None = None,
+        sandbox: Sandbox | None = None,
+        publisher: Publisher | None = None,
     ) -> AsyncIterator[Dispatcher]:
         """Run a dispatcher."""
         settings = DispatchSettings(
@@ -221,7 +243,17 @@ class DeliveryBed:
             held_bytes=held_bytes,
         )
         async with Client(GUARD, connections=caps.total) as client:
-            dispatcher = Dispatcher(self.database, client, self.sealer, settings, keys=self.keys)
+            dispatcher = Dispatcher(
+                self.database,
+                client,
+                self.sealer,
+                settings,
+                keys=self.keys,
+                breakers=breakers,
+                table=table,
+                sandbox=sandbox,
+                publisher=publisher,
+            )
             running = asyncio.create_task(dispatcher.run())
             try:
                 yield dispatcher

@@ -11,7 +11,7 @@ import msgspec
 
 from crossdock.config import DatabaseSettings
 from crossdock.db import Database
-from crossdock.delivery.replays.service import ReplayRunner
+from crossdock.delivery.replays.runner import ReplayRunner
 
 CHUNK = 5
 

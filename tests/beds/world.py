@@ -23,6 +23,8 @@ class Destination(msgspec.Struct, frozen=True):
     event_types: tuple[str, ...] = ()
     state: str = "enabled"
     disabled_reason: str | None = None
+    filter: str | None = None
+    order_by: str | None = None
 
 
 class Tenant(msgspec.Struct, frozen=True):
@@ -53,8 +55,8 @@ class World:
         )
         await self.admin.executemany(
             "INSERT INTO crossdock.destinations (tenant_id, id, name, url, source_ids,"
-            " event_types, state, disabled_reason)"
-            " VALUES ($1, $2, $2::uuid::text, 'http://127.0.0.1:9/', $3, $4, $5, $6)",
+            " event_types, state, disabled_reason, filter, order_by)"
+            " VALUES ($1, $2, $2::uuid::text, 'http://127.0.0.1:9/', $3, $4, $5, $6, $7, $8)",
             [
                 (
                     tenant.id,
@@ -63,6 +65,8 @@ class World:
                     list(one.event_types),
                     one.state,
                     one.disabled_reason,
+                    one.filter,
+                    one.order_by,
                 )
                 for tenant in tenants
                 for one in tenant.destinations
