@@ -16,6 +16,7 @@ from crossdock.errors import CrossdockError
 from crossdock.inbound.stream.hub import Hub
 from crossdock.memory import settle_memory
 from crossdock.telemetry import logs, multiprocess
+from crossdock.transforms.service import Sandbox
 from gateway.asgi import Application, Receive, Scope, Send, answer, problem
 from gateway.edge.headers import transport
 from gateway.edge.layer import edged
@@ -72,6 +73,7 @@ class Gateway:
         self._ending = asyncio.Event()
         self._life: asyncio.Task[None] | None = None
         self._live_events: Hub | None = None
+        self._sandbox: Sandbox | None = None
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer one request, or follow the process's life.
@@ -132,6 +134,8 @@ class Gateway:
                 await self._ending.wait()
                 if self._live_events is not None:
                     await self._live_events.close()
+                if self._sandbox is not None:
+                    await self._sandbox.close()
         except CrossdockError as error:
             log.error("gateway_failed", reason=str(error))
         except Exception:
@@ -141,8 +145,16 @@ class Gateway:
         os.kill(os.getpid(), signal.SIGTERM)
 
     def _serve(self, runtime: Runtime) -> None:
-        rest = create_rest(self._settings, runtime, runtime.meter, runtime.answers, runtime)
+        rest = create_rest(
+            self._settings,
+            runtime,
+            runtime.meter,
+            runtime.answers,
+            runtime,
+            outlook=runtime.breakers,
+        )
         self._live_events = rest.state.live
+        self._sandbox = rest.state.sandbox
         application = edged(cast("Application", rest), self._settings.gateway)
         self._rest = Metered(application, runtime.meter)
         self._ingest = runtime.ingest

@@ -12,6 +12,7 @@ from crossdock.secrets.payloads import KeyStore
 from crossdock.secrets.seal import Sealer
 from crossdock.simulations import Simulations
 from crossdock.simulations.arrivals import Arrivals
+from crossdock.transforms.service import Sandbox
 from gateway.asgi import Application
 from gateway.test_sends import TestSends
 
@@ -29,7 +30,13 @@ class Runtime(Protocol):
 
 
 def services(
-    settings: Settings, runtime: Runtime, events: Events, data_keys: KeyStore, guard: Guard
+    settings: Settings,
+    runtime: Runtime,
+    events: Events,
+    data_keys: KeyStore,
+    guard: Guard,
+    *,
+    sandbox: Sandbox,
 ) -> dict[str, Any]:
     """Return the services by the names under which controllers ask for them.
 
@@ -47,7 +54,12 @@ def services(
     )
     arrivals = Arrivals(sources, events, public_url=settings.gateway.public_url.rstrip("/"))
     simulations = Simulations(
-        database, arrivals, destinations, guard, timeout_s=settings.delivery.timeout_s
+        database,
+        arrivals,
+        destinations,
+        guard,
+        sandbox,
+        timeout_s=settings.delivery.timeout_s,
     )
     return {
         "refusals": Refusals(database),

@@ -2,6 +2,7 @@
 
 from typing import Any, Protocol
 
+import msgspec
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
@@ -11,10 +12,16 @@ from crossdock.alerts.service import Alerts
 from crossdock.audit.service import Audit
 from crossdock.config import Settings
 from crossdock.db import Databases
+from crossdock.delivery.cancel.service import Cancelling
 from crossdock.delivery.destinations.service import Destinations
 from crossdock.delivery.guard import Guard
+from crossdock.delivery.health.service import DestinationsHealth, Outlook
+from crossdock.delivery.inbox.service import Inboxes
 from crossdock.delivery.replays.service import Replays
 from crossdock.delivery.service import Deliveries
+from crossdock.delivery.stats.service import Stats
+from crossdock.delivery.timeline import Timelines
+from crossdock.dry_runs import DryRuns
 from crossdock.event_types.service import EventTypes
 from crossdock.health import Health
 from crossdock.idempotency.memory import Memory as AnswerMemory
@@ -26,6 +33,7 @@ from crossdock.inbound.stream.hub import Hub
 from crossdock.paging import Cursors
 from crossdock.secrets.payloads import SETTING, TenantKeys
 from crossdock.secrets.seal import Sealer
+from crossdock.transforms.service import Sandbox
 from gateway import (
     access,
     entity_tags,
@@ -40,7 +48,7 @@ from gateway.asgi import Application
 from gateway.auth import guard_with
 from gateway.context import Scoped
 from gateway.controllers import CONTROLLERS
-from gateway.controllers.stream import show
+from gateway.controllers.events.stream import show
 from gateway.cookies import Browsers
 from gateway.edge.addresses import Proxies
 from gateway.edge.headers import headers_for
@@ -77,6 +85,8 @@ def create_rest(
     meter: Meter | None = None,
     answers: Hot | None = None,
     way: Way | None = None,
+    *,
+    outlook: Outlook | None = None,
 ) -> Litestar:
     """Return the application for an open runtime.
 
@@ -86,6 +96,7 @@ def create_rest(
         meter: what requests are charged by; by default one of this application's own.
         answers: those of the last minutes; by default only what this application gave.
         way: leads to the broker; without it nothing can be published here.
+        outlook: sees destinations' breakers; without it their state is unknown.
 
     Raises:
         ConfigurationError: a key that seals secrets is missing or malformed.
@@ -100,6 +111,7 @@ def create_rest(
         settings.keys.identity, public_url, setting="CROSSDOCK_KEYS__IDENTITY"
     )
     services = _dependencies(settings, runtime)
+    services["destinations_health"] = DestinationsHealth(runtime.database, outlook)
     services["publishing"] = Unconnected()
     if way is not None:
         services["publishing"] = Publishing(
@@ -129,6 +141,7 @@ def create_rest(
                 "proxies": proxies,
                 "public_url": public_url,
                 "room": Room(settings.gateway.large_bodies_bytes),
+                "sandbox": services["sandbox"],
             }
         ),
         openapi_config=openapi.config(),
@@ -154,18 +167,30 @@ def _dependencies(settings: Settings, runtime: Runtime) -> dict[str, Any]:
     services: dict[str, Any] = {
         "alerts": Alerts(database),
         "audit": Audit(database),
-        "deliveries": Deliveries(database),
+        "cancelling": Cancelling(database),
+        "deliveries": Deliveries(database, payload_keys),
         "destinations": Destinations(
-            database, destinations, guard, timeout_s=settings.delivery.timeout_s
+            database,
+            destinations,
+            guard,
+            timeout_s=settings.delivery.timeout_s,
+            concurrency=settings.worker.destination_concurrency,
         ),
         "event_types": EventTypes(database, events),
         "events": events,
         "health": runtime.health,
+        "inboxes": Inboxes(database),
         "payload_keys": payload_keys,
         "live": Hub(settings.nats, settings.gateway, events, show),
         "replays": Replays(database),
+        "stats": Stats(database),
+        "timelines": Timelines(database, events),
     }
-    services |= inbound.services(settings, runtime, events, payload_keys, guard)
+    # One process: a gateway has more to do than to try scripts.
+    scripts = msgspec.structs.replace(settings.transforms, processes=1)
+    sandbox = services["sandbox"] = Sandbox(scripts)
+    services["dry_runs"] = DryRuns(events, services["destinations"], sandbox)
+    services |= inbound.services(settings, runtime, events, payload_keys, guard, sandbox=sandbox)
     services |= access.services(settings, database, runtime.identity)
     services |= identity.services(settings, database, runtime.identity)
     services |= tenancy.services(settings, database, runtime.identity)

@@ -10,6 +10,7 @@ from typing import Final, NoReturn
 import msgspec
 import structlog
 
+from crossdock.breakers.reader import Readers
 from crossdock.bus import Bus, connect
 from crossdock.bus.objects import Objects, ObjectWriter
 from crossdock.bus.publisher import Publisher
@@ -56,6 +57,8 @@ class Runtime(msgspec.Struct, frozen=True):
     identity: Identity
     meter: Meter
     answers: Sharing
+    breakers: Readers
+    """Shows what workers tell each other of destinations."""
 
 
 @asynccontextmanager
@@ -97,6 +100,8 @@ async def running(settings: Settings) -> AsyncIterator[Runtime]:
         stack.callback(ingest.tick, time.monotonic())
         identity = await stack.enter_async_context(people.opened(settings, databases, directory))
         group = await stack.enter_async_context(asyncio.TaskGroup())
+        breakers = Readers(bus)
+        stack.push_async_callback(breakers.close)
         exchange, answers = Exchange(bus, limits.opened, settings.limits), Sharing(bus)
         for work in (
             directory.run(),
@@ -114,7 +119,16 @@ async def running(settings: Settings) -> AsyncIterator[Runtime]:
             lambda: _probes(databases, directory, publisher), required=frozenset({"nats"})
         )
         yield Runtime(
-            databases, directory, publisher, objects, ingest, health, identity, meter, answers
+            databases,
+            directory,
+            publisher,
+            objects,
+            ingest,
+            health,
+            identity,
+            meter,
+            answers,
+            breakers,
         )
         health.drain()
         left = await publisher.drain(DRAIN_S)

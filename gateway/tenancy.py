@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from crossdock.alerts.service import Alarm
+from crossdock.alerts.settings import Wishes
 from crossdock.config import Settings
 from crossdock.db import Databases
 from crossdock.mail.letters import Letters
@@ -16,7 +18,9 @@ from gateway.identity import Identity
 def services(settings: Settings, database: Databases, identity: Identity) -> dict[str, Any]:
     """Return them by the names under which controllers ask for them."""
     days = settings.worker.retention_days
+    letters = Letters(settings.gateway.public_url)
     return {
+        "alert_settings": Wishes(database, Alarm(identity.postbox, letters)),
         "own_tenant": OwnTenant(database, retention_days=days),
         "retention": Retention(database, days=days),
         "shards": Shards(database),
@@ -27,7 +31,7 @@ def services(settings: Settings, database: Databases, identity: Identity) -> dic
             policy=identity.policy,
             throttle=identity.throttle,
             postbox=identity.postbox,
-            letters=Letters(settings.gateway.public_url),
+            letters=letters,
         ),
         "tenants": Tenants(database, retention_days=days),
     }

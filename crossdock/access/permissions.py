@@ -29,7 +29,7 @@ def _all(resources: Mapping[str, tuple[str, ...]]) -> frozenset[str]:
 
 PERMISSIONS: Final = _all(
     {
-        "alerts": ("read",),
+        "alerts": ("read", "write"),
         "api-keys": ("read", "write"),
         "audit": ("read",),
         "dead-letters": ("read",),
@@ -75,6 +75,7 @@ _VIEWER: Final = frozenset(
 )
 _DEVELOPER: Final = frozenset(
     {
+        "alerts:write",
         "api-keys:read",
         "api-keys:write",
         "deliveries:write",

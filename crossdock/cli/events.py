@@ -13,7 +13,7 @@ from crossdock.cli.api import HERE, Count, Json, Key, SourceOption, TypeOption, 
 from crossdock.cli.options import print_json
 from crossdock.cli.republish import republish
 from crossdock.client import LiveEvent
-from crossdock.client.models.events import EventPublish
+from crossdock.client.models.events import EventPublish, TimelineEntry
 from crossdock.errors import ConfigurationError
 
 app = typer.Typer(no_args_is_help=True, help="List, follow and publish events; judge those kept.")
@@ -36,6 +36,9 @@ def list_events(
         list[str] | None,
         typer.Option(metavar="POINTER=VALUE", help="With this value: `/data/customer=cus_1`."),
     ] = None,
+    unmatched: Annotated[
+        bool, typer.Option("--unmatched", help="Only those that no destination wanted.")
+    ] = False,
     since: Annotated[
         str | None, typer.Option(help="`15m`, `2h`, `3d`, or 2026-01-31T12:00:00Z.")
     ] = None,
@@ -55,6 +58,7 @@ def list_events(
             payload=payload,
             received_after=api.moment(since),
             received_before=api.moment(until),
+            matched="none" if unmatched else None,
             **given,
         )
         api.tell_all(found, _COLUMNS, limit=limit, as_json=as_json, empty="There is none.")
@@ -73,6 +77,23 @@ def payload(event: Event, url: Url = HERE, key: Key = "") -> None:
     with api.calling(url, key) as client:
         body = client.events.get_payload(event)
     typer.get_binary_stream("stdout").write(body)
+
+
+@app.command()
+def timeline(event: Event, url: Url = HERE, key: Key = "", as_json: Json = False) -> None:
+    """Show what became of an event: where it went, each attempt, and what comes next."""
+    with api.calling(url, key) as client:
+        found = client.events.get_timeline(event)
+    if as_json:
+        print_json(found)
+        return
+    for entry in found.entries:
+        at = "" if entry.at is None else entry.at.isoformat(timespec="milliseconds")
+        api.plain.print(f"{at:30}{entry.type:14}{_said(entry)}")
+    for one in found.unmatched:
+        api.plain.print(f"{'':30}not to {one.destination_id} {one.name}: {one.why} {one.detail}")
+    if found.is_capped:
+        typer.echo("There is more than is shown.", err=True)
 
 
 @app.command()
@@ -193,6 +214,15 @@ def replay(event: Event, url: Url = HERE, key: Key = "", as_json: Json = False) 
 
 
 app.command()(republish)
+
+
+def _said(entry: TimelineEntry) -> str:
+    """Return a line about one thing that happened."""
+    words = [entry.destination_id, entry.detail]
+    if (attempt := entry.attempt) is not None:
+        outcome = attempt.error if attempt.status is None else str(attempt.status)
+        words += [f"#{attempt.number}", outcome, f"{attempt.duration_ms} ms"]
+    return " ".join(word for word in words if word)
 
 
 def _tell(found: LiveEvent, *, as_json: bool) -> None:

@@ -1,21 +1,34 @@
-"""One module a resource: a controller decodes, calls one service and encodes."""
+"""One module or package a resource: a controller decodes, calls one service and encodes."""
 
 from typing import Final
 
 from gateway.controllers.admin import AdminTenantController
-from gateway.controllers.alerts import AlertController
+from gateway.controllers.alerts import AlertController, AlertSettingsController
 from gateway.controllers.api_keys import ApiKeyController
 from gateway.controllers.audit import AuditController
 from gateway.controllers.auth import AuthController
 from gateway.controllers.deliveries import (
+    CancelController,
+    CancelPendingController,
+    CancelSomeController,
     DeadLetterController,
     DeliveryController,
-    EventDeliveryController,
 )
-from gateway.controllers.destinations import DestinationController
+from gateway.controllers.destinations import (
+    DestinationController,
+    DestinationHealthController,
+    DestinationStatsController,
+    InboxController,
+)
 from gateway.controllers.docs import DocsController
+from gateway.controllers.dry_runs import DryRunController
 from gateway.controllers.event_types import EventTypeController
-from gateway.controllers.events import EventController
+from gateway.controllers.events import (
+    EventController,
+    EventDeliveryController,
+    EventTimelineController,
+    StreamController,
+)
 from gateway.controllers.health import HealthController
 from gateway.controllers.invitations import InvitationController
 from gateway.controllers.jwks import KeySetController
@@ -34,7 +47,6 @@ from gateway.controllers.sources import (
     SourceSecretController,
     SourceTrialController,
 )
-from gateway.controllers.stream import StreamController
 from gateway.controllers.support import OperatorSupportController, SupportAccessController
 from gateway.controllers.tenant import TenantController
 from gateway.controllers.users import UserController
@@ -43,17 +55,26 @@ CONTROLLERS: Final = (
     AdminShardController,
     AdminTenantController,
     AlertController,
+    AlertSettingsController,
     ApiKeyController,
     AuditController,
     AuthController,
+    CancelController,
+    CancelPendingController,
+    CancelSomeController,
     DeadLetterController,
     DeliveryController,
     DestinationController,
+    DestinationHealthController,
+    DestinationStatsController,
     DocsController,
+    DryRunController,
     EventController,
     EventDeliveryController,
+    EventTimelineController,
     EventTypeController,
     HealthController,
+    InboxController,
     KeySetController,
     PresetController,
     ProblemController,

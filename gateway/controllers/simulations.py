@@ -12,6 +12,7 @@ from crossdock import ids
 from crossdock.errors import Invalid, Violation
 from crossdock.inbound.sources import examples
 from crossdock.inbound.sources.examples import Example
+from crossdock.routing.model import Why
 from crossdock.simulations import Simulations, Step, Subject
 from crossdock.simulations.model import StepName
 from gateway.declarations import Apart
@@ -50,6 +51,18 @@ class SimulatedDelivery(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None
 
 
+class SimulatedMiss(msgspec.Struct, frozen=True, kw_only=True):
+    """A destination that would not get it."""
+
+    destination_id: str
+    name: str
+    why_not: Why
+    """`source` or `type`: it wants others; `about`: it is the one that an alert is about; `filter`:
+    that is not true; `filter_error`: that could not be judged."""
+    detail: str | None
+    """Of `filter_error`: what went wrong."""
+
+
 class SimulatedStep(msgspec.Struct, frozen=True, kw_only=True):
     """What came of one step."""
 
@@ -63,7 +76,9 @@ class SimulatedStep(msgspec.Struct, frozen=True, kw_only=True):
     violations: list[SimulatedViolation]
     """Of `validate`; at most five."""
     destinations: list[SimulatedDelivery]
-    """Of `match` and `deliver`."""
+    """Of `match`, `transform` and `deliver`."""
+    unwanting: list[SimulatedMiss]
+    """Of `match`: enabled destinations that would not get it, and why."""
 
 
 class SimulationOut(msgspec.Struct, frozen=True):
@@ -130,5 +145,14 @@ def _shown(step: Step) -> SimulatedStep:
                 error=one.error,
             )
             for one in step.destinations
+        ],
+        unwanting=[
+            SimulatedMiss(
+                destination_id=ids.encode("dst", one.destination_id),
+                name=one.name,
+                why_not=one.why_not,
+                detail=one.detail,
+            )
+            for one in step.unwanting
         ],
     )

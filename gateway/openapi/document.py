@@ -17,7 +17,7 @@ TAGS: Final = {
     "Destinations": "Where events are delivered to.",
     "Deliveries": "Events on their way to destinations, and every attempt.",
     "Dead letters": "Deliveries that were given up.",
-    "Replays": "Finished deliveries made again, in bulk.",
+    "Replays": "Finished deliveries, or events, delivered again in bulk.",
     "Signing up": "Making a tenant of one's own.",
     "Auth": "Signing in and out, sessions, passwords and second factors.",
     "API keys": "Credentials for programs.",

@@ -30,7 +30,31 @@ EXAMPLES: Final[dict[str, story.Example]] = {
     "AdminTenantCreate": {"name": "Acme", "slug": "acme", "plan": "standard"},
     "AdminTenantOut": story.ADMIN_TENANT,
     "AdminTenantPage": _page(story.ADMIN_TENANT),
+    "AlertOut": story.ALERT,
     "AlertPage": _page(story.ALERT),
+    "AlertSettingsOut": {
+        "emails": ["on-call@acme.example"],
+        "muted": ["quota"],
+        "failing_after_s": 300,
+        "dead_letters_per_hour": 10,
+        "refusals_per_hour": 50,
+        "updated_at": story.NOON,
+    },
+    "AlertSettingsPatch": {"emails": ["on-call@acme.example"], "failing_after_s": 300},
+    "AlertTest": {"ways": ["mail", "webhook"]},
+    "AlertTestOut": {
+        "alert": {
+            **story.ALERT,
+            "kind": "test",
+            "subject": "test",
+            "period": story.NOON,
+            "detail": {"name": "test", "ways": ["mail", "webhook"]},
+            "state": "resolved",
+            "resolved_at": story.NOON,
+        },
+        "letters": 2,
+        "destinations": 1,
+    },
     "ApiKeyCreate": {
         "name": "dashboard",
         "permissions": ["events:read", "deliveries:read"],
@@ -75,11 +99,23 @@ EXAMPLES: Final[dict[str, story.Example]] = {
         "name": "Billing",
         "url": "https://billing.acme.example/webhooks",
         "event_types": ["invoice.*"],
+        "headers": {"X-Team": "billing"},
+        "auth": {"type": "basic", "username": "crossdock", "password": story.PASSWORD},
+        "rate": {"count": 50},
+        "order": {"by": "/data/object/customer"},
     },
     "DestinationOut": story.DESTINATION_OUT,
     "DestinationPage": _page(story.DESTINATION_OUT),
-    "DestinationPatch": {"event_types": ["invoice.*", "charge.refunded"]},
+    "DestinationPatch": {
+        "event_types": ["invoice.*", "charge.refunded"],
+        "headers": {"X-Team": None},
+        "rate": {"count": 20},
+    },
+    "DeadLetterSummary": story.SUMMARY,
+    "DestinationHealthOut": story.DESTINATION_HEALTH,
+    "DestinationStats": story.DESTINATION_STATS,
     "DestinationWithSecret": story.DESTINATION_OUT | {"secret": story.SIGNING_SECRET},
+    "InboxPage": _page(story.INBOX_MESSAGE),
     "DropPage": _page(story.DROP),
     "EntryPage": _page(story.ENTRY),
     "EventTypeCreate": {
@@ -91,10 +127,44 @@ EXAMPLES: Final[dict[str, story.Example]] = {
     "EventTypeOut": story.EVENT_TYPE_ITEM | {"schema": story.SCHEMA},
     "EventTypePage": _page(story.EVENT_TYPE_ITEM),
     "EventTypePatch": {"mode": "reject"},
+    "DryRunOut": {
+        "items": [
+            {
+                "event_id": story.EVENT,
+                "event_type": "invoice.paid",
+                "source_id": story.SOURCE,
+                "wanted": True,
+                "why_not": None,
+                "filter_error": None,
+                "transformed": {
+                    "content_type": "application/json",
+                    "headers": {"X-Kind": "invoice.paid"},
+                    "payload": '{"paid":1250}',
+                    "payload_base64": None,
+                    "size": 13,
+                },
+                "transformed_away": False,
+                "failure": None,
+                "duration_ms": 0.4,
+            }
+        ],
+        "left": 0,
+    },
+    "DryRunWish": {
+        "filter": "payload.data.object.amount_paid > 1000",
+        "transform": (
+            "function transform(event) {\n"
+            "  const paid = event.payload.data.object.amount_paid;\n"
+            "  return {payload: {paid}, headers: {'X-Kind': event.type}};\n"
+            "}"
+        ),
+        "newest": {"limit": 10, "event_type": "invoice.paid"},
+    },
     "EventBatch": {"events": [story.EVENT_PUBLISH]},
     "EventItem": story.EVENT_ITEM,
     "EventOut": story.EVENT_ITEM
     | {
+        "matched": 1,
         "headers": [["user-agent", "Stripe/1.0"]],
         "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         "payload": '{"id": "evt_1QPqK2", "type": "invoice.paid"}',
@@ -182,6 +252,11 @@ EXAMPLES: Final[dict[str, story.Example]] = {
     "ReplayPage": _page(story.REPLAY_OUT),
     "ReplayWish": story.WISH,
     "ReplaySome": {"ids": [story.DELIVERY]},
+    "CancelSome": {"ids": [story.DELIVERY]},
+    "CancelledList": {
+        "items": [{"index": 0, "id": story.DELIVERY, "status": 200, "delivery": story.DELIVERY_OUT}]
+    },
+    "CancelledPendingOut": {"cancelled": 1000, "has_more": True},
     "ReplayedList": {
         "items": [{"index": 0, "id": story.DELIVERY, "status": 201, "delivery": story.DELIVERY_OUT}]
     },
@@ -262,6 +337,7 @@ EXAMPLES: Final[dict[str, story.Example]] = {
     "TerminateIn": {"reason": "The contract has ended.", "grace_days": 30},
     "TestSend": {"sample": "invoice-paid"},
     "TestSendOut": {"status": 202, "id": story.EVENT, "problem": None},
+    "TimelineOut": story.TIMELINE,
     "TokenPairOut": {
         "access_token": story.ACCESS,
         "token_type": "Bearer",

@@ -19,6 +19,7 @@ _OPERATORS: Final = "/v1/admin/"
 """Theirs is not the tenants', and the other way round: a link is for one caller."""
 _FIRST: Final = "/items/0/id"
 _ORIGINS: Final = {
+    "alert_id": (_Origin("list_alerts", _FIRST), _Origin("test_alerts", "/alert/id")),
     "tenant_id": (_Origin("create_tenant"),),
     "source_id": (_Origin("create_source"), _Origin("list_sources", _FIRST)),
     "preset_name": (_Origin("list_source_presets", "/items/0/name"),),

@@ -24,6 +24,7 @@ SUPPORT: Final = "sup_01m83zr5mzq2k4v8s7d3b6n9wt"
 REPLAY: Final = "rpl_01m83zr8ctd5y2e7h4j9k3m6qa"
 
 IDS: Final = {
+    "alert_id": "alt_01m83zrdg3c7n5w9y2v8t4k6xe",
     "tenant_id": TENANT,
     "source_id": SOURCE,
     "secret_id": "sec_b3f0a1c94d27",
@@ -87,17 +88,38 @@ SOURCE_OUT: Final[Example] = {
 DESTINATION_OUT: Final[Example] = {
     "id": DESTINATION,
     "name": "Billing",
+    "kind": "http",
     "url": "https://billing.acme.example/webhooks",
+    "settings": None,
     "state": "enabled",
     "disabled_reason": None,
+    "disabled_at": None,
     "source_ids": [SOURCE],
     "event_types": ["invoice.*"],
-    "secrets": SECRETS,
+    "filter": None,
+    "transform": None,
+    "headers": ["x-team"],
+    "auth": {"type": "basic", "username": "crossdock"},
+    "signing": "hmac",
+    "secrets": [{"id": IDS["secret_id"], "ends_at": None, "public_key": None}],
     "retry": None,
     "timeout_s": 15.0,
+    "rate": {"count": 50, "per_s": 1.0},
+    "concurrency": None,
+    "order": {"by": "/data/object/customer", "hold": "until_dead"},
+    "breaker": "auto",
     "failing_since": None,
     "created_at": MONDAY,
     "updated_at": MONDAY,
+}
+INBOX_MESSAGE: Final[Example] = {
+    "id": "msg_01m83zq46ne5kd8t3x7v9b2rwc",
+    "event_id": EVENT,
+    "received_at": MONDAY,
+    "outcome": "200",
+    "headers": [["content-type", "application/json"], ["webhook-id", EVENT]],
+    "body": '{"total": 4200}',
+    "body_base64": None,
 }
 EVENT_ITEM: Final[Example] = {
     "id": EVENT,
@@ -155,9 +177,83 @@ ATTEMPT: Final[Example] = {
     "duration_ms": 118,
     "status": 500,
     "error": None,
+    "request_headers": [
+        ["content-type", "application/json"],
+        ["webhook-id", EVENT],
+        ["webhook-signature", "***"],
+    ],
+    "request_body": None,
+    "request_body_base64": None,
     "response_headers": [["content-type", "text/plain"]],
     "response_body": "Something broke.",
     "response_body_base64": None,
+}
+
+
+def _entry(kind: str, at: str | None, **more: object) -> Example:
+    names = ("detail", "destination_id", "delivery_id", "replay_id", "attempt")
+    return {"type": kind, "at": at} | {name: more.get(name) for name in names}
+
+
+_OF_DELIVERY: Final = {"destination_id": DESTINATION, "delivery_id": DELIVERY}
+COUNTS: Final[Example] = {
+    "delivered": 1180,
+    "failed": 20,
+    "dead": 1,
+    "success_rate": 0.9833,
+    "p50_ms": 74.5,
+    "p95_ms": 265.4,
+    "p99_ms": 1330.6,
+}
+DESTINATION_HEALTH: Final[Example] = {
+    "destination_id": DESTINATION,
+    "breaker": "open",
+    "since": MONDAY,
+    "until": NOON,
+    "failure_rate": 0.85,
+    "paused_until": None,
+    "waiting": 214,
+    "is_capped": False,
+}
+DESTINATION_STATS: Final[Example] = {
+    "destination_id": DESTINATION,
+    "total": COUNTS,
+    "hours": [{"hour": MONDAY} | COUNTS],
+    "backlog": {
+        "pending": 3,
+        "is_capped": False,
+        "oldest_at": MONDAY,
+        "next_due_at": NOON,
+    },
+}
+SUMMARY: Final[Example] = {
+    "total": 12,
+    "is_capped": False,
+    "reasons": [
+        {"reason": "attempts_exhausted", "count": 9},
+        {"reason": "rejected", "count": 3},
+    ],
+    "destinations": [{"destination_id": DESTINATION, "count": 12}],
+}
+TIMELINE: Final[Example] = {
+    "event_id": EVENT,
+    "status": "accepted",
+    "matched": 1,
+    "entries": [
+        _entry("received", MONDAY),
+        _entry("verified", MONDAY, detail="stripe"),
+        _entry("stored", MONDAY),
+        _entry("matched", MONDAY, **_OF_DELIVERY),
+        _entry(
+            "attempt",
+            MONDAY,
+            **_OF_DELIVERY,
+            attempt={name: value for name, value in ATTEMPT.items() if name != "started_at"},
+        ),
+        _entry("next_attempt", NOON, **_OF_DELIVERY),
+    ],
+    "unmatched": [],
+    "is_capped": False,
 }
 WISH: Final[Example] = {
     "state": "dead",
@@ -168,7 +264,10 @@ REPLAY_OUT: Final[Example] = {
     "id": REPLAY,
     "state": "running",
     "filter": WISH,
+    "seen": 300,
     "replayed": 120,
+    "progress": 0.4,
+    "waiting_for": None,
     "created_at": NOON,
     "finished_at": None,
 }
@@ -235,12 +334,17 @@ SUPPORT_OUT: Final[Example] = {
     "ended_by": None,
 }
 ALERT: Final[Example] = {
-    "id": "alt_01m83zrdg3c7n5w9y2v8t4k6xe",
-    "kind": "quota",
-    "subject": "sources",
-    "level": 80,
-    "period": None,
-    "detail": {"used": 4, "limit": 5},
+    "id": IDS["alert_id"],
+    "kind": "destination_failing",
+    "subject": IDS["destination_id"],
+    "level": 1,
+    "period": "2026-11-23T11:45:00+00:00",
+    "detail": {
+        "name": "Billing",
+        "since": "2026-11-23T11:45:00+00:00",
+        "last_status": 503,
+        "last_error": None,
+    },
     "state": "open",
     "created_at": NOON,
     "resolved_at": None,
@@ -293,6 +397,7 @@ def _step(name: str, outcome: str, detail: str, **told: Any) -> Example:
         "provider_id": None,
         "violations": [],
         "destinations": [],
+        "unwanting": [],
     }
     return {"name": name, "outcome": outcome, "detail": detail} | nothing | told
 

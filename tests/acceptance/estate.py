@@ -99,6 +99,7 @@ async def settle(house: House, town: Town, operator: Person) -> Estate:
             ("invitation_id", "/v1/invitations", {"email": email(), "roles": ["viewer"]}),
         )
     }
+    tried = await house.rest.post("/v1/alerts/test", {"ways": ["webhook"]})
     ids = (
         made
         | {
@@ -112,6 +113,7 @@ async def settle(house: House, town: Town, operator: Person) -> Estate:
             "user_id": colleague.id,
             "session_id": owner.session.id,
             "support_id": (await enter(operator, house.id))["support_id"],
+            "alert_id": tried["alert"]["id"],
         }
         | EVERYBODYS
     )

@@ -15,6 +15,7 @@ from crossdock.client.async_resources.invitations import AsyncInvitationsResourc
 from crossdock.client.async_resources.replays import AsyncReplaysResource
 from crossdock.client.async_resources.retention import AsyncRetentionResource
 from crossdock.client.async_resources.roles import AsyncRolesResource
+from crossdock.client.async_resources.routing import AsyncRoutingResource
 from crossdock.client.async_resources.signup import AsyncSignupResource
 from crossdock.client.async_resources.simulations import AsyncSimulationsResource
 from crossdock.client.async_resources.source_presets import AsyncSourcePresetsResource
@@ -44,6 +45,7 @@ class AsyncResources:
         self.replays = AsyncReplaysResource(sender)
         self.retention = AsyncRetentionResource(sender)
         self.roles = AsyncRolesResource(sender)
+        self.routing = AsyncRoutingResource(sender)
         self.signup = AsyncSignupResource(sender)
         self.simulations = AsyncSimulationsResource(sender)
         self.source_presets = AsyncSourcePresetsResource(sender)

@@ -31,6 +31,7 @@ class AsyncApiKeysResource(AsyncResource):
         permissions: Sequence[
             Literal[
                 "alerts:read",
+                "alerts:write",
                 "api-keys:read",
                 "api-keys:write",
                 "audit:read",

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 from crossdock.client.call import Call, at, members
-from crossdock.client.models.deliveries import ReplayedList
+from crossdock.client.models.deliveries import CancelledList, ReplayedList
 from crossdock.client.models.shared import Delivery, DeliveryWithAttempts
 from crossdock.client.pages import AsyncListing, Page
 from crossdock.client.senders import AsyncResource
@@ -46,6 +46,24 @@ class AsyncDeliveriesResource(AsyncResource):
             )
         )
 
+    async def cancel_many(
+        self, *, ids: Sequence[str], idempotency_key: str | None = None
+    ) -> CancelledList:
+        """Cancel up to 100; each is answered for by itself, and none stops the others.
+
+        Needs `deliveries:write`.
+        """
+        return await self._send(
+            Call(
+                "POST",
+                "/v1/deliveries/cancel",
+                CancelledList,
+                body=members(ids=ids),
+                takes_key=True,
+                key=idempotency_key,
+            )
+        )
+
     async def replay_many(
         self, *, ids: Sequence[str], idempotency_key: str | None = None
     ) -> ReplayedList:
@@ -71,6 +89,21 @@ class AsyncDeliveriesResource(AsyncResource):
         """
         return await self._send(
             Call("GET", at("/v1/deliveries/{}", delivery_id), DeliveryWithAttempts)
+        )
+
+    async def cancel(self, delivery_id: str, *, idempotency_key: str | None = None) -> Delivery:
+        """Cancel a delivery that waits, or discard a dead letter.
+
+        Needs `deliveries:write`.
+        """
+        return await self._send(
+            Call(
+                "POST",
+                at("/v1/deliveries/{}/cancel", delivery_id),
+                Delivery,
+                takes_key=True,
+                key=idempotency_key,
+            )
         )
 
     async def replay(self, delivery_id: str, *, idempotency_key: str | None = None) -> Delivery:

@@ -5,20 +5,51 @@ from typing import Any
 
 import msgspec
 
+from crossdock.client.versioned import Versioned
 
-class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+
+class Alert(Versioned, frozen=True, kw_only=True, omit_defaults=True):
     """Something worth knowing, told once."""
 
     id: str
     kind: str
     """What sort of thing, for example `quota`."""
     subject: str
-    """Of what, for example `sources`."""
+    """Of what: a quota's name, or the id of a destination or a source."""
     level: int
-    """How far it has gone; of quotas, per cent."""
+    """How far it has gone; of quotas, per cent, of all others 1."""
     period: str | None
-    """The day it is about; `null` where it is about none."""
+    """The day it is about, or the moment it began; `null` where there is none."""
     detail: dict[str, Any]
+    """What else is known: the subject's `name`, `since` when, the `count`, its `reasons`, the
+    `last_status` and `last_error`, and once it has passed `resolved_because`."""
     state: str
     created_at: datetime
     resolved_at: datetime | None
+
+
+class AlertSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who is told of what, and from when on."""
+
+    emails: list[str]
+    """Who gets letters beside the owners."""
+    muted: list[str]
+    """Kinds that are listed, and told to nobody."""
+    failing_after_s: int
+    """For how long a destination must have failed."""
+    dead_letters_per_hour: int
+    """From so many of one destination on."""
+    refusals_per_hour: int
+    """From so many of one source on."""
+    updated_at: datetime | None
+    """`null` while they are the defaults."""
+
+
+class AlertTestOut(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A test alert, and whom it will reach."""
+
+    alert: Alert
+    letters: int
+    """How many letters go out."""
+    destinations: int
+    """How many destinations name types that begin with `crossdock.`, and are enabled."""

@@ -5,6 +5,26 @@ import msgspec
 from crossdock.client.models.shared import Delivery, Problem
 
 
+class CancelledItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one of them."""
+
+    index: int
+    """Its place in the request, from 0."""
+    id: str
+    status: int
+    """As if it had been asked for alone: 200, or the problem's."""
+    delivery: Delivery | None = None
+    """As it is now."""
+    problem: Problem | None = None
+    """Why it was not cancelled."""
+
+
+class CancelledList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of each, in the order of the request."""
+
+    items: list[CancelledItem]
+
+
 class ReplayedItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of one of them."""
 

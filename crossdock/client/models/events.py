@@ -68,6 +68,9 @@ class Event(Versioned, frozen=True, kw_only=True, omit_defaults=True):
     """The version of the schema it was held to, if it was to any."""
     encrypted: bool
     """Whether its payload is stored sealed with the tenant's key."""
+    matched: int | None
+    """How many destinations wanted it when it was stored, or let go; null while it is kept
+    back."""
     headers: list[tuple[str, str]]
     """Those worth keeping; never credentials or signatures."""
     traceparent: str
@@ -119,3 +122,68 @@ class Published(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     id: str
     """Leads to it as soon as it is processed; of a copy, to the first one."""
+
+
+class TimelineAttempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One call of a destination; bodies are cut to 1 KiB, and whole at the delivery."""
+
+    id: str
+    number: int
+    duration_ms: int
+    status: int | None
+    """`null` where there was no answer; `error` says why."""
+    error: str | None
+    request_headers: list[tuple[str, str]]
+    """As they were sent; the values of those that may be secret are `***`."""
+    request_body: str | None
+    """Where a transformation made it another than the event's payload."""
+    request_body_base64: str | None
+    """The same, where it is not UTF-8 text."""
+    response_headers: list[tuple[str, str]]
+    response_body: str | None
+    response_body_base64: str | None
+
+
+class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that happened, or is to happen."""
+
+    type: str
+    """`received`, `verified` (`detail`: by which scheme), `stored`, `kept_back` (`detail`: the
+    event's status), `released`; then `unmatched`, or for each delivery `matched` or `replayed`,
+    and its `attempt`s; at its end `delivered`, `dead` or `cancelled` (`detail`: the reason), and
+    before that `under_way`, `next_attempt`, or `waiting` (`detail`: for what)."""
+    at: datetime | None
+    """`null` for what has no moment yet."""
+    detail: str | None
+    destination_id: str | None
+    delivery_id: str | None
+    replay_id: str | None
+    """The bulk replay that made the delivery."""
+    attempt: TimelineAttempt | None
+
+
+class Unmatched(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why a destination has no delivery of the event, as both are now."""
+
+    destination_id: str
+    name: str
+    why: str
+    """`source`, `type`, `about` (an alert about that very destination), `filter` (it is not true),
+    `filter_error`, `disabled`, or `wanted_now`: it would get the event today."""
+    detail: str
+    """Of a filter's error: what went wrong."""
+
+
+class Timeline(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of an event."""
+
+    event_id: str
+    status: str
+    matched: int | None
+    """How many destinations wanted it when it was stored; `null` where that was not counted."""
+    entries: list[TimelineEntry]
+    """In the order of time; what has no moment yet comes last."""
+    unmatched: list[Unmatched]
+    """Of an event without deliveries: why, for up to 50 destinations."""
+    is_capped: bool
+    """There is more than is shown: the newest 100 deliveries and 500 attempts."""

@@ -8,21 +8,31 @@ from crossdock.client.versioned import Versioned
 
 
 class ReplayWish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which finished deliveries are made again; all conditions hold together."""
+    """What is delivered again; all conditions hold together."""
 
-    state: str = "dead"
+    state: str | None = None
+    """`dead`, `delivered`, `cancelled`: finished deliveries of that state are made again.
+    `missed`: events that a destination wants now and has no delivery of. `all`: each event, to
+    whoever wants it now. Unless given: `dead`; where deliveries are named, whatever they came to;
+    where events are, `all`."""
     created_after: datetime | None = None
-    """Deliveries made at this moment or later."""
+    """Deliveries made, or events received, at this moment or later. For `missed`, unless given:
+    since the destination was disabled last."""
     created_before: datetime | None = None
-    """Deliveries made before this moment."""
+    """Deliveries made, or events received, before this moment."""
     source_id: str | None = None
     destination_id: str | None = None
+    """Needed for `missed`."""
     event_types: list[str] = []
     """Patterns, as for destinations; empty means all."""
     reason: str | None = None
     """Class of dead letter."""
     last_status: int | None = None
     """What the destination answered last."""
+    delivery_ids: list[str] = []
+    """Only these deliveries."""
+    event_ids: list[str] = []
+    """Only these events: for `missed` and `all`."""
 
 
 class Replay(Versioned, frozen=True, kw_only=True, omit_defaults=True):
@@ -31,7 +41,13 @@ class Replay(Versioned, frozen=True, kw_only=True, omit_defaults=True):
     id: str
     state: str
     filter: ReplayWish
+    seen: int
+    """Deliveries, or events, looked at so far."""
     replayed: int
-    """Deliveries made again so far."""
+    """Deliveries made so far."""
+    progress: float
+    """How much of the time range it has been through, or of what was named."""
+    waiting_for: str | None
+    """The destination for which so many deliveries wait that it makes no more for now."""
     created_at: datetime
     finished_at: datetime | None

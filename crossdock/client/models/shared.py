@@ -17,6 +17,12 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: int | None
     """`null` where there was no answer; `error` says why."""
     error: str | None
+    request_headers: list[tuple[str, str]]
+    """As they were sent; the values of those that may be secret are `***`."""
+    request_body: str | None
+    """The beginning of what was sent, where a transformation made it another than the event's."""
+    request_body_base64: str | None
+    """The same, where it is not UTF-8 text."""
     response_headers: list[tuple[str, str]]
     response_body: str | None
     """The beginning of the answer, where it is UTF-8 text."""
@@ -33,7 +39,7 @@ class Delivery(Versioned, frozen=True, kw_only=True, omit_defaults=True):
     state: str
     attempt_count: int
     next_attempt_at: datetime | None
-    """`null` once it is finished."""
+    """`null` once it is finished, and while others of its line are before it."""
     last_status: int | None
     """What the destination answered last."""
     last_error: str | None
@@ -54,7 +60,7 @@ class DeliveryWithAttempts(Versioned, frozen=True, kw_only=True, omit_defaults=T
     state: str
     attempt_count: int
     next_attempt_at: datetime | None
-    """`null` once it is finished."""
+    """`null` once it is finished, and while others of its line are before it."""
     last_status: int | None
     """What the destination answered last."""
     last_error: str | None
@@ -101,14 +107,6 @@ class HmacRecipe(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     id_header: str | None = None
     template: str = "{body}"
     """What is signed, of `{timestamp}`, `{id}`, `{url}` and `{body}`."""
-
-
-class LiveSecret(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A live secret, by its id; the secret itself is never shown."""
-
-    id: str
-    ends_at: datetime | None
-    """`null` for the current one."""
 
 
 class Violation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -13,6 +13,18 @@ class SimulatedDelivery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     error: str | None
 
 
+class SimulatedMiss(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A destination that would not get it."""
+
+    destination_id: str
+    name: str
+    why_not: str
+    """`source` or `type`: it wants others; `about`: it is the one that an alert is about;
+    `filter`: that is not true; `filter_error`: that could not be judged."""
+    detail: str | None
+    """Of `filter_error`: what went wrong."""
+
+
 class SimulatedViolation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """In what a payload breaks its schema."""
 
@@ -33,7 +45,9 @@ class SimulatedStep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     violations: list[SimulatedViolation]
     """Of `validate`; at most five."""
     destinations: list[SimulatedDelivery]
-    """Of `match` and `deliver`."""
+    """Of `match`, `transform` and `deliver`."""
+    unwanting: list[SimulatedMiss]
+    """Of `match`: enabled destinations that would not get it, and why."""
 
 
 class Simulation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

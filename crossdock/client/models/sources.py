@@ -6,7 +6,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from crossdock.client.models.shared import EventTypeRule, LiveSecret, Recipe
+from crossdock.client.models.shared import EventTypeRule, Recipe
 from crossdock.client.versioned import Versioned
 
 
@@ -45,6 +45,14 @@ class HmacPatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     timestamp_header: str | UnsetType | None = UNSET
     id_header: str | UnsetType | None = UNSET
     template: str | UnsetType | None = UNSET
+
+
+class LiveSecret(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A live secret, by its id; the secret itself is never shown."""
+
+    id: str
+    ends_at: datetime | None
+    """`null` for the current one."""
 
 
 class RecipePatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -15,6 +15,7 @@ from crossdock.client.resources.invitations import InvitationsResource
 from crossdock.client.resources.replays import ReplaysResource
 from crossdock.client.resources.retention import RetentionResource
 from crossdock.client.resources.roles import RolesResource
+from crossdock.client.resources.routing import RoutingResource
 from crossdock.client.resources.signup import SignupResource
 from crossdock.client.resources.simulations import SimulationsResource
 from crossdock.client.resources.source_presets import SourcePresetsResource
@@ -44,6 +45,7 @@ class Resources:
         self.replays = ReplaysResource(sender)
         self.retention = RetentionResource(sender)
         self.roles = RolesResource(sender)
+        self.routing = RoutingResource(sender)
         self.signup = SignupResource(sender)
         self.simulations = SimulationsResource(sender)
         self.source_presets = SourcePresetsResource(sender)

@@ -31,6 +31,7 @@ class ApiKeysResource(Resource):
         permissions: Sequence[
             Literal[
                 "alerts:read",
+                "alerts:write",
                 "api-keys:read",
                 "api-keys:write",
                 "audit:read",

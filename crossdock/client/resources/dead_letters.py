@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from crossdock.client.call import Call, at
+from crossdock.client.models.dead_letters import DeadLetterSummary
 from crossdock.client.models.shared import Delivery, DeliveryWithAttempts
 from crossdock.client.pages import Listing, Page
 from crossdock.client.senders import Resource
@@ -33,6 +34,32 @@ class DeadLettersResource(Resource):
                 query={
                     "limit": limit,
                     "cursor": cursor,
+                    "destination_id": destination_id,
+                    "reason": reason,
+                    "created_after": created_after,
+                    "created_before": created_before,
+                },
+            )
+        )
+
+    def summarise(
+        self,
+        *,
+        destination_id: str | None = None,
+        reason: str | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+    ) -> DeadLetterSummary:
+        """Count dead letters by reason and by destination.
+
+        Needs `dead-letters:read`.
+        """
+        return self._send(
+            Call(
+                "GET",
+                "/v1/dead-letters/summary",
+                DeadLetterSummary,
+                query={
                     "destination_id": destination_id,
                     "reason": reason,
                     "created_after": created_after,

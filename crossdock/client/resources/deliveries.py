@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 from crossdock.client.call import Call, at, members
-from crossdock.client.models.deliveries import ReplayedList
+from crossdock.client.models.deliveries import CancelledList, ReplayedList
 from crossdock.client.models.shared import Delivery, DeliveryWithAttempts
 from crossdock.client.pages import Listing, Page
 from crossdock.client.senders import Resource
@@ -46,6 +46,24 @@ class DeliveriesResource(Resource):
             )
         )
 
+    def cancel_many(
+        self, *, ids: Sequence[str], idempotency_key: str | None = None
+    ) -> CancelledList:
+        """Cancel up to 100; each is answered for by itself, and none stops the others.
+
+        Needs `deliveries:write`.
+        """
+        return self._send(
+            Call(
+                "POST",
+                "/v1/deliveries/cancel",
+                CancelledList,
+                body=members(ids=ids),
+                takes_key=True,
+                key=idempotency_key,
+            )
+        )
+
     def replay_many(
         self, *, ids: Sequence[str], idempotency_key: str | None = None
     ) -> ReplayedList:
@@ -70,6 +88,21 @@ class DeliveriesResource(Resource):
         Needs `deliveries:read`.
         """
         return self._send(Call("GET", at("/v1/deliveries/{}", delivery_id), DeliveryWithAttempts))
+
+    def cancel(self, delivery_id: str, *, idempotency_key: str | None = None) -> Delivery:
+        """Cancel a delivery that waits, or discard a dead letter.
+
+        Needs `deliveries:write`.
+        """
+        return self._send(
+            Call(
+                "POST",
+                at("/v1/deliveries/{}/cancel", delivery_id),
+                Delivery,
+                takes_key=True,
+                key=idempotency_key,
+            )
+        )
 
     def replay(self, delivery_id: str, *, idempotency_key: str | None = None) -> Delivery:
         """Deliver the same event to the same destination again, as a new delivery.

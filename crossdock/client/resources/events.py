@@ -14,6 +14,7 @@ from crossdock.client.models.events import (
     EventPublish,
     Published,
     PublishedList,
+    Timeline,
 )
 from crossdock.client.models.shared import Delivery
 from crossdock.client.pages import Listing, Page
@@ -34,6 +35,7 @@ class EventsResource(Resource):
             "accepted", "warned", "held", "quarantined", "releasing", "released", "dropped"
         ]
         | None = None,
+        matched: Literal["none"] | None = None,
         payload: Sequence[str] | None = None,
         received_after: datetime | None = None,
         received_before: datetime | None = None,
@@ -53,6 +55,7 @@ class EventsResource(Resource):
                     "source_id": source_id,
                     "event_type": event_type,
                     "status": status,
+                    "matched": matched,
                     "payload": payload,
                     "received_after": received_after,
                     "received_before": received_before,
@@ -185,3 +188,10 @@ class EventsResource(Resource):
                 key=idempotency_key,
             )
         )
+
+    def get_timeline(self, event_id: str) -> Timeline:
+        """Tell what became of an event: each step, each attempt, and what comes next.
+
+        Needs `deliveries:read`, `events:read`.
+        """
+        return self._send(Call("GET", at("/v1/events/{}/timeline", event_id), Timeline))

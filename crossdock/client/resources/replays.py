@@ -27,7 +27,9 @@ class ReplaysResource(Resource):
     def create(
         self,
         *,
-        state: Literal["cancelled", "dead", "delivered"] | UnsetType = UNSET,
+        state: Literal["all", "cancelled", "dead", "delivered", "missed"]
+        | UnsetType
+        | None = UNSET,
         created_after: datetime | UnsetType | None = UNSET,
         created_before: datetime | UnsetType | None = UNSET,
         source_id: str | UnsetType | None = UNSET,
@@ -35,9 +37,11 @@ class ReplaysResource(Resource):
         event_types: Sequence[str] | UnsetType = UNSET,
         reason: str | UnsetType | None = UNSET,
         last_status: int | UnsetType | None = UNSET,
+        delivery_ids: Sequence[str] | UnsetType = UNSET,
+        event_ids: Sequence[str] | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> Replay:
-        """Start a replay of what matches now; a worker carries it out.
+        """Start a replay of what matches now; a worker carries it out, in the order of time.
 
         Needs `replays:write`.
 
@@ -57,6 +61,8 @@ class ReplaysResource(Resource):
                     event_types=event_types,
                     reason=reason,
                     last_status=last_status,
+                    delivery_ids=delivery_ids,
+                    event_ids=event_ids,
                 ),
                 takes_key=True,
                 key=idempotency_key,
@@ -71,7 +77,7 @@ class ReplaysResource(Resource):
         return self._send(Call("GET", at("/v1/replays/{}", replay_id), Replay))
 
     def cancel(self, replay_id: str, *, idempotency_key: str | None = None) -> Replay:
-        """Stop a running replay; what it has made goes on.
+        """End a replay that is not done; what it has made goes on.
 
         Needs `replays:write`.
         """
@@ -79,6 +85,36 @@ class ReplaysResource(Resource):
             Call(
                 "POST",
                 at("/v1/replays/{}/cancel", replay_id),
+                Replay,
+                takes_key=True,
+                key=idempotency_key,
+            )
+        )
+
+    def pause(self, replay_id: str, *, idempotency_key: str | None = None) -> Replay:
+        """Have a running replay make no more for now; what it has made goes on.
+
+        Needs `replays:write`.
+        """
+        return self._send(
+            Call(
+                "POST",
+                at("/v1/replays/{}/pause", replay_id),
+                Replay,
+                takes_key=True,
+                key=idempotency_key,
+            )
+        )
+
+    def resume(self, replay_id: str, *, idempotency_key: str | None = None) -> Replay:
+        """Have a paused replay go on where it was.
+
+        Needs `replays:write`.
+        """
+        return self._send(
+            Call(
+                "POST",
+                at("/v1/replays/{}/resume", replay_id),
                 Replay,
                 takes_key=True,
                 key=idempotency_key,

@@ -31,6 +31,7 @@ class RolesResource(Resource):
         permissions: Sequence[
             Literal[
                 "alerts:read",
+                "alerts:write",
                 "api-keys:read",
                 "api-keys:write",
                 "audit:read",
@@ -97,6 +98,7 @@ class RolesResource(Resource):
         permissions: Sequence[
             Literal[
                 "alerts:read",
+                "alerts:write",
                 "api-keys:read",
                 "api-keys:write",
                 "audit:read",

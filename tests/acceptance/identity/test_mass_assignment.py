@@ -132,6 +132,8 @@ def cases(cast: Cast) -> dict[str, Case]:
         "POST /v1/api-keys": Case(owner, {"name": "new", "permissions": ["users:read"]}),
         "POST /v1/api-keys/{key_id}/rotate": Case(owner, {"overlap_s": 60}),
         "PATCH /v1/tenant": Case(owner, {"name": "Renamed"}),
+        "PATCH /v1/alerts/settings": Case(owner, {"failing_after_s": 60}),
+        "POST /v1/alerts/test": Case(owner, {"ways": ["mail"]}),
         "POST /v1/sources": Case(owner, {"name": "new", "scheme": "none", "secrets": []}),
         "PATCH /v1/sources/{source_id}": Case(owner, {"name": "renamed"}),
         "POST /v1/sources/{source_id}/rotate-secret": Case(owner, {}),

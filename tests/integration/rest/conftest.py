@@ -269,4 +269,6 @@ async def owner(new_tenant: Any, crowd: Any, connect: Any, rows: Any) -> dict[st
         ("role_id", "/v1/roles", {"name": "r", "permissions": ["events:read"]}),
     ):
         owned[name] = (await made(path, **body))["id"]
+    tried = await http.post("/v1/alerts/test", json={"ways": ["webhook"]})
+    owned["alert_id"] = tried.json()["alert"]["id"]
     return {"caller": caller, "http": http, "owned": owned}

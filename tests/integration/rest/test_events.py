@@ -33,6 +33,7 @@ async def test_an_event_is_shown_as_it_came(new_tenant: Any, rows: Any) -> None:
         "violations": [],
         "schema_version": None,
         "encrypted": False,
+        "matched": None,
         "headers": [["x-github-event", "push"]],
         "traceparent": "00-a-b-00",
         "payload": body.decode(),
@@ -41,7 +42,7 @@ async def test_an_event_is_shown_as_it_came(new_tenant: Any, rows: Any) -> None:
     received = datetime.fromisoformat(found["received_at"])
     assert abs(datetime.now(UTC) - received) < timedelta(minutes=1)
     (item,) = (await caller.http.get("/v1/events")).json()["items"]
-    rest = {"headers", "traceparent", "payload", "payload_base64"}
+    rest = {"matched", "headers", "traceparent", "payload", "payload_base64"}
     assert item == {name: value for name, value in found.items() if name not in rest}
 
 
@@ -154,3 +155,23 @@ async def test_a_parameter_given_twice_is_refused(alice: Any) -> None:
     answer = await alice.http.get("/v1/events?limit=1&limit=2")
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"] == "?limit"
+
+
+async def test_what_nobody_wants_is_found_and_says_so(
+    new_tenant: Any, rows: Any, admin: Any
+) -> None:
+    caller = await new_tenant()
+    nobodys, wanted, kept_back = [
+        await rows.event(caller.tenant_id, event_id=ids.new()) for _ in range(3)
+    ]
+    for event_id, matched in ((nobodys, 0), (wanted, 2)):
+        await admin.execute(
+            "UPDATE crossdock.events SET matched = $2 WHERE id = $1", event_id, matched
+        )
+    assert await listed(caller, matched="none") == [ids.encode("evt", nobodys)]
+    assert len(await listed(caller)) == 3
+    for event_id, told in ((nobodys, 0), (wanted, 2), (kept_back, None)):
+        found = await caller.http.get(f"/v1/events/{ids.encode('evt', event_id)}")
+        assert found.json()["matched"] == told
+    answer = await caller.http.get("/v1/events", params={"matched": "all"})
+    assert answer.status_code == 422

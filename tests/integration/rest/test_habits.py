@@ -36,6 +36,8 @@ ABOUT_SOMETHING_ELSE = {
     ("POST", "/v1/admin/tenants/{tenant_id}/support/{support_id}/token"): "of an access",
     ("DELETE", "/v1/admin/tenants/{tenant_id}/support/{support_id}"): "of an access",
     ("DELETE", "/v1/users/{user_id}/sessions"): "of sessions",
+    ("POST", "/v1/destinations/{destination_id}/cancel-pending"): "of deliveries",
+    ("DELETE", "/v1/destinations/{destination_id}/inbox"): "of messages",
 }
 """Changes below a path that has versions, of what has none."""
 UNDATED = {"/v1/source-presets": "one catalogue for all, in its own order"}

@@ -144,6 +144,9 @@ async def test_destinations_and_deliveries(alice: Any, walk: Walk, rows: Any) ->
     await walk.twice(alice.http, "POST", f"{path}/disable")
     await walk.twice(alice.http, "POST", f"{path}/enable")
     await walk.twice(alice.http, "POST", f"{path}/rotate-secret", {})
+    quiet = {"name": "an inbox", "kind": "inbox", "event_types": ["none"]}
+    inbox = (await alice.http.post("/v1/destinations", json=quiet)).json()
+    await walk.twice(alice.http, "DELETE", f"/v1/destinations/{inbox['id']}/inbox", status=204)
     event = await rows.event(alice.tenant_id)
     dead = await rows.delivery(alice.tenant_id, event, ids.decode("dst", made["id"]))
     delivery = f"/v1/deliveries/{ids.encode('dlv', dead)}"
@@ -155,9 +158,18 @@ async def test_destinations_and_deliveries(alice: Any, walk: Walk, rows: Any) ->
     some = {"ids": [ids.encode("dlv", other)]}
     await walk.twice(alice.http, "POST", "/v1/deliveries/replay", some)
     replay = await walk.twice(alice.http, "POST", "/v1/replays", {}, status=201)
-    await walk.twice(alice.http, "POST", f"/v1/replays/{replay['id']}/cancel")
+    for change in ("pause", "resume", "cancel"):
+        await walk.twice(alice.http, "POST", f"/v1/replays/{replay['id']}/{change}")
     deliveries = (await alice.http.get("/v1/deliveries")).json()["items"]
     assert len(deliveries) == 5, "Two dead ones, and one for each replay."
+    pending = [one["id"] for one in deliveries if one["state"] == "pending"]
+    await walk.twice(alice.http, "POST", f"/v1/deliveries/{pending[0]}/cancel")
+    await walk.twice(alice.http, "POST", "/v1/deliveries/cancel", {"ids": pending[1:2]})
+    left = await walk.twice(alice.http, "POST", f"{path}/cancel-pending")
+    assert left == {"cancelled": len(pending) - 2, "has_more": False}
+    sample = {"event_type": "a.b", "payload": {"total": 1}}
+    trial = {"filter": "payload.total > 0", "sample": sample}
+    await walk.twice(alice.http, "POST", "/v1/routing/dry-run", trial)
     await walk.twice(alice.http, "DELETE", path, status=204)
 
 
@@ -182,6 +194,8 @@ async def test_keys_roles_and_people(
     await walk.twice(owner, "DELETE", f"{member.path}/sessions", status=204)
     await walk.twice(owner, "DELETE", member.path, status=204)
     await walk.twice(owner, "PATCH", "/v1/tenant", {"name": "Renamed"})
+    await walk.twice(owner, "PATCH", "/v1/alerts/settings", {"failing_after_s": 60})
+    await walk.twice(owner, "POST", "/v1/alerts/test", {"ways": ["mail"]}, status=202)
 
 
 async def test_operators(alice: Any, crowd: Any, connect: Any, walk: Walk, owner: Any) -> None:

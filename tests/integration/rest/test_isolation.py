@@ -59,6 +59,7 @@ KINDS: dict[str, ids.Kind] = {
     "invitation_id": "inv",
     "role_id": "rol",
     "support_id": "sup",
+    "alert_id": "alt",
     "tenant_id": "ten",
 }
 
@@ -308,6 +309,10 @@ async def test_the_owners_same_calls_are_no_404(app: Litestar, estate: Estate) -
         )
 
 
+ASKING = {"/v1/routing/dry-run"}
+"""Posts that change nothing: what they ask is too long for a query."""
+
+
 def test_every_route_says_who_may(app: Litestar) -> None:
     """One that declares nothing, or two things, is closed to all; it is also a mistake."""
     public: set[tuple[str, str]] = set()
@@ -318,7 +323,7 @@ def test_every_route_says_who_may(app: Litestar) -> None:
         assert len(declared) == 1, (method, path, declared)
         access = access_of(handler)
         assert access is not None, (method, path)
-        verb = "read" if method == "GET" else "write"
+        verb = "read" if method == "GET" or path in ASKING else "write"
         match access.kind:
             case "public":
                 public.add((method, path))

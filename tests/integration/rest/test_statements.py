@@ -36,6 +36,7 @@ CLONED = {
     "event_type_versions": {"number": "i + 1"},
     "event_types": {"name": "'t' || i"},
     "events": {"event_type": "'t' || i"},
+    "inbox_messages": {"outcome": "'200'"},
     "invitations": {"email": "i || '@example.com'", "token_hash": "'\\x' || md5(i::text)"},
     "refusals": {"detail": "'d' || i"},
     "replays": {"matched": "i"},
@@ -62,6 +63,12 @@ REFUSED = (
     " headers, size) VALUES ($1, $2, $3, 'malformed', 'd', 'POST', '127.0.0.1', '[]', 1)"
 )
 """And one that is of another."""
+
+SHOWN = (
+    "INSERT INTO crossdock.inbox_messages (tenant_id, destination_id, id, event_id, outcome,"
+    " headers, body) VALUES ($1, $2, $3, uuidv7(), '200', '[]', '')"
+)
+"""One that is in a destination's inbox."""
 
 CHANGES: tuple[tuple[str, str, Any], ...] = (
     ("post", "/v1/events/{event_id}/replay", None),
@@ -152,7 +159,7 @@ async def house(
         return found
 
     source = await made("/v1/sources", name="s", scheme="stripe")
-    destination = await made("/v1/destinations", name="d", url="https://example.com/hooks")
+    destination = await made("/v1/destinations", name="d", kind="inbox")
     event = await rows.event(caller.tenant_id, ids.decode("src", source))
     delivery = await rows.delivery(caller.tenant_id, event, ids.decode("dst", destination))
     named = {
@@ -170,9 +177,11 @@ async def house(
         "invitation_id": await made("/v1/invitations", email="i@example.com", roles=["viewer"]),
     }
     await admin.execute(REFUSED, caller.tenant_id, ids.decode("src", source), ids.new())
+    await admin.execute(SHOWN, caller.tenant_id, ids.decode("dst", destination), ids.new())
     first = {table: await _first(admin, caller.tenant_id, table) for table in FIRST}
     named["replay_id"] = ids.encode("rpl", first["replays"])
     named["support_id"] = ids.encode("sup", first["support_accesses"])
+    named["alert_id"] = ids.encode("alt", first["alerts"])
     return Household(
         caller.tenant_id, caller.http, connect(person.token), connect(operator.token), named
     )

@@ -1,7 +1,7 @@
 """`/v1/events`: what came in, as it came."""
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from litestar import Controller, Response, get, post
@@ -20,7 +20,7 @@ from crossdock.inbound.model import (
 )
 from crossdock.inbound.publish.service import Publishing
 from gateway import large
-from gateway.controllers.publish import (
+from gateway.controllers.events.publish import (
     EventBatch,
     EventPublish,
     PublishedList,
@@ -60,6 +60,12 @@ EventType = Annotated[
 InStatus = Annotated[
     EventStatus | None,
     QueryParameter(name="status", description="Only events of this status."),
+]
+Matched = Annotated[
+    Literal["none"] | None,
+    QueryParameter(
+        description="`none`: only events that no destination wanted when they were stored."
+    ),
 ]
 Payload = Annotated[
     list[Annotated[str, msgspec.Meta(pattern="^/[^=]*=")]] | None,
@@ -106,6 +112,8 @@ class EventItem(msgspec.Struct, frozen=True, kw_only=True):
 class EventOut(EventItem, frozen=True, kw_only=True):
     """An event."""
 
+    matched: int | None
+    """How many destinations wanted it when it was stored, or let go; null while it is kept back."""
     headers: list[tuple[str, str]]
     """Those worth keeping; never credentials or signatures."""
     traceparent: str
@@ -139,6 +147,7 @@ class EventController(Controller):
         source_id: SourceId = None,
         event_type: EventType = None,
         in_status: InStatus = None,
+        matched: Matched = None,
         payload: Payload = None,
         received_after: After = None,
         received_before: Before = None,
@@ -148,6 +157,7 @@ class EventController(Controller):
             source_id=query_id("src", "source_id", source_id),
             event_type=event_type,
             status=in_status,
+            matched=matched,
             payload=tuple(query_field(text) for text in payload or ()),
             received_after=query_moment("received_after", received_after),
             received_before=query_moment("received_before", received_before),
@@ -169,6 +179,7 @@ class EventController(Controller):
         text, encoded = as_text(found.body)
         event = EventOut(
             **fields_of(found),
+            matched=found.matched,
             headers=found.headers,
             traceparent=found.traceparent,
             payload=text,

@@ -1,4 +1,4 @@
-"""`/v1/deliveries` and what is a view of them: an event's deliveries, and dead letters."""
+"""`/v1/deliveries`: what is on its way, and what came of it."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,6 +20,7 @@ from crossdock.delivery.model import (
     DeliveryState,
 )
 from crossdock.delivery.service import Deliveries
+from crossdock.delivery.timeline.rules import redacted
 from crossdock.errors import Invalid, Refused, Violation
 from gateway.declarations import Atomic
 from gateway.problems import Problem, problem
@@ -54,12 +55,6 @@ DestinationId = Annotated[
 EventId = Annotated[
     str | None, QueryParameter(pattern=EVENT_ID, description="Only those of this event.")
 ]
-Reason = Annotated[
-    str | None,
-    QueryParameter(
-        max_length=64, pattern="^[a-z_]*$", description="Only dead letters of this class."
-    ),
-]
 After = Annotated[
     str | None, QueryParameter(description="Made at this moment or later.", schema_extra=MOMENT)
 ]
@@ -77,7 +72,7 @@ class DeliveryOut(msgspec.Struct, frozen=True, kw_only=True):
     state: DeliveryState
     attempt_count: int
     next_attempt_at: datetime | None
-    """`null` once it is finished."""
+    """`null` once it is finished, and while others of its line are before it."""
     last_status: int | None
     """What the destination answered last."""
     last_error: str | None
@@ -99,6 +94,12 @@ class AttemptOut(msgspec.Struct, frozen=True, kw_only=True):
     status: int | None
     """`null` where there was no answer; `error` says why."""
     error: str | None
+    request_headers: list[tuple[str, str]]
+    """As they were sent; the values of those that may be secret are `***`."""
+    request_body: str | None
+    """The beginning of what was sent, where a transformation made it another than the event's."""
+    request_body_base64: str | None
+    """The same, where it is not UTF-8 text."""
     response_headers: list[tuple[str, str]]
     response_body: str | None
     """The beginning of the answer, where it is UTF-8 text."""
@@ -183,7 +184,7 @@ class DeliveryController(Controller):
             created_after=query_moment("created_after", created_after),
             created_before=query_moment("created_before", created_before),
         )
-        return await _page(request, deliveries, limit, cursor, wanted)
+        return await page_of(request, deliveries, limit, cursor, wanted)
 
     @get("/{delivery_id:str}", permissions={"deliveries:read"})
     async def get_delivery(
@@ -191,7 +192,7 @@ class DeliveryController(Controller):
     ) -> Response[DeliveryWithAttempts]:
         """Show a delivery with its attempts."""
         key = ids.decode("dlv", delivery_id)
-        return tagged(_with_attempts(await deliveries.get(request.tenant_id, key)))
+        return tagged(with_attempts(await deliveries.get(request.tenant_id, key)))
 
     @post("/replay", permissions={"deliveries:write"}, status_code=200, idempotency=Atomic())
     async def replay_deliveries(
@@ -202,7 +203,7 @@ class DeliveryController(Controller):
     ) -> ReplayedList:
         """Deliver up to 100 again; each is answered for by itself, and none stops the others."""
         keys = [body_id("dlv", f"/ids/{index}", text) for index, text in enumerate(data.ids)]
-        _check_different(keys)
+        check_different(keys)
         outcomes = await deliveries.replay_some(request.tenant_id, keys)
         found = enumerate(zip(data.ids, outcomes, strict=True))
         return ReplayedList([_replayed(index, text, one) for index, (text, one) in found])
@@ -217,81 +218,14 @@ class DeliveryController(Controller):
         return Response(made, headers={"Location": f"/v1/deliveries/{made.id}"})
 
 
-class EventDeliveryController(Controller):
-    """Deliveries of one event."""
-
-    path = "/v1/events/{event_id:str}"
-    tags = ("Events",)
-
-    @get("/deliveries", permissions={"deliveries:read"})
-    async def list_event_deliveries(
-        self,
-        *,
-        request: ApiRequest,
-        deliveries: NamedDependency[Deliveries],
-        event_id: Id,
-        limit: Limit = DEFAULT_LIMIT,
-        cursor: Cursor = None,
-    ) -> DeliveryPage:
-        """List an event's deliveries, newest first."""
-        wanted = DeliveryFilter(event_id=ids.decode("evt", event_id))
-        return await _page(request, deliveries, limit, cursor, wanted)
-
-    @post("/replay", permissions={"deliveries:write"}, idempotency=Atomic())
-    async def replay_event(
-        self, request: ApiRequest, deliveries: NamedDependency[Deliveries], event_id: Id
-    ) -> DeliveryList:
-        """Deliver an event again, to every destination that wants it now."""
-        key = ids.decode("evt", event_id)
-        made = await deliveries.replay_event(request.tenant_id, key)
-        return DeliveryList([shown(item) for item in made])
-
-
-class DeadLetterController(Controller):
-    """Dead letters: deliveries that were given up."""
-
-    path = "/v1/dead-letters"
-    tags = ("Dead letters",)
-
-    @get("/", permissions={"dead-letters:read"})
-    async def list_dead_letters(
-        self,
-        *,
-        request: ApiRequest,
-        deliveries: NamedDependency[Deliveries],
-        limit: Limit = DEFAULT_LIMIT,
-        cursor: Cursor = None,
-        destination_id: DestinationId = None,
-        reason: Reason = None,
-        created_after: After = None,
-        created_before: Before = None,
-    ) -> DeliveryPage:
-        """List dead letters, newest first. One that is replayed is none any more."""
-        wanted = DeliveryFilter(
-            state="dead",
-            destination_id=query_id("dst", "destination_id", destination_id),
-            reason=reason,
-            created_after=query_moment("created_after", created_after),
-            created_before=query_moment("created_before", created_before),
-        )
-        return await _page(request, deliveries, limit, cursor, wanted)
-
-    @get("/{delivery_id:str}", permissions={"dead-letters:read"})
-    async def get_dead_letter(
-        self, request: ApiRequest, deliveries: NamedDependency[Deliveries], delivery_id: Id
-    ) -> Response[DeliveryWithAttempts]:
-        """Show a dead letter with its attempts."""
-        key = ids.decode("dlv", delivery_id)
-        return tagged(_with_attempts(await deliveries.dead_letter(request.tenant_id, key)))
-
-
-async def _page(
+async def page_of(
     request: ApiRequest,
     deliveries: Deliveries,
     limit: int,
     cursor: str | None,
     wanted: DeliveryFilter,
 ) -> DeliveryPage:
+    """Return a page of deliveries as it is on the wire."""
     filters = msgspec.structs.asdict(wanted)
     window = request.window("deliveries", limit, cursor, filters)
     found = await deliveries.page(request.tenant_id, window, wanted)
@@ -300,7 +234,12 @@ async def _page(
     )
 
 
-def _check_different(keys: Sequence[UUID]) -> None:
+def check_different(keys: Sequence[UUID]) -> None:
+    """Refuse ids that are there more than once.
+
+    Raises:
+        Invalid: some are.
+    """
     first = {key: index for index, key in reversed(list(enumerate(keys)))}
     repeated = [
         Violation(f"/ids/{index}", "This id is there more than once.")
@@ -324,7 +263,8 @@ def shown(delivery: Delivery) -> DeliveryOut:
     return DeliveryOut(**_fields(delivery))
 
 
-def _with_attempts(detail: DeliveryDetail) -> DeliveryWithAttempts:
+def with_attempts(detail: DeliveryDetail) -> DeliveryWithAttempts:
+    """Return a delivery and its attempts as they are on the wire."""
     return DeliveryWithAttempts(
         **_fields(detail.delivery), attempts=[_attempt(item) for item in detail.attempts]
     )
@@ -349,6 +289,9 @@ def _fields(delivery: Delivery) -> dict[str, Any]:
 
 def _attempt(attempt: Attempt) -> AttemptOut:
     text, encoded = as_text(attempt.response_body)
+    sent, sent_encoded = (
+        (None, None) if attempt.request_body is None else as_text(attempt.request_body)
+    )
     return AttemptOut(
         id=ids.encode("att", attempt.id),
         number=attempt.number,
@@ -356,6 +299,9 @@ def _attempt(attempt: Attempt) -> AttemptOut:
         duration_ms=attempt.duration_ms,
         status=attempt.status,
         error=attempt.error,
+        request_headers=redacted(attempt.request_headers),
+        request_body=sent,
+        request_body_base64=sent_encoded,
         response_headers=attempt.response_headers,
         response_body=text,
         response_body_base64=encoded,

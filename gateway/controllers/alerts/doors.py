@@ -4,20 +4,23 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import Controller, get
+from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
 from crossdock import ids
-from crossdock.alerts.model import Alert
+from crossdock.alerts.model import Alert, AlertKind
 from crossdock.alerts.service import Alerts
 from gateway.request import ApiRequest
-from gateway.wire import DEFAULT_LIMIT, Cursor, Limit
+from gateway.wire import DEFAULT_LIMIT, Cursor, Id, Limit, tagged
 
 AlertState = Literal["open", "resolved"]
 State = Annotated[
     AlertState | None,
     QueryParameter(name="state", description="Only those that last, or only those that passed."),
+]
+Kind = Annotated[
+    AlertKind | None, QueryParameter(name="kind", description="Only those of one sort.")
 ]
 
 
@@ -28,12 +31,14 @@ class AlertOut(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     """What sort of thing, for example `quota`."""
     subject: str
-    """Of what, for example `sources`."""
+    """Of what: a quota's name, or the id of a destination or a source."""
     level: int
-    """How far it has gone; of quotas, per cent."""
+    """How far it has gone; of quotas, per cent, of all others 1."""
     period: str | None
-    """The day it is about; `null` where it is about none."""
+    """The day it is about, or the moment it began; `null` where there is none."""
     detail: dict[str, Any]
+    """What else is known: the subject's `name`, `since` when, the `count`, its `reasons`, the
+    `last_status` and `last_error`, and once it has passed `resolved_because`."""
     state: AlertState
     created_at: datetime
     resolved_at: datetime | None
@@ -61,19 +66,29 @@ class AlertController(Controller):
         limit: Limit = DEFAULT_LIMIT,
         cursor: Cursor = None,
         in_state: State = None,
+        of_kind: Kind = None,
     ) -> AlertPage:
         """List alerts, newest first."""
-        filters = {"state": in_state}
+        filters = {"state": in_state, "kind": of_kind}
         window = request.window("alerts", limit, cursor, filters)
         is_open = None if in_state is None else in_state == "open"
-        found = await alerts.page(request.tenant_id, window, is_open=is_open)
+        found = await alerts.page(request.tenant_id, window, is_open=is_open, kind=of_kind)
         return AlertPage(
-            [_shown(alert) for alert in found.items],
+            [shown(alert) for alert in found.items],
             request.next_cursor("alerts", found, filters),
         )
 
+    @get("/{alert_id:str}", permissions={"alerts:read"})
+    async def get_alert(
+        self, request: ApiRequest, alerts: NamedDependency[Alerts], alert_id: Id
+    ) -> Response[AlertOut]:
+        """Show an alert."""
+        found = await alerts.get(request.tenant_id, ids.decode("alt", alert_id))
+        return tagged(shown(found))
 
-def _shown(alert: Alert) -> AlertOut:
+
+def shown(alert: Alert) -> AlertOut:
+    """Return an alert as its owner sees it."""
     return AlertOut(
         id=ids.encode("alt", alert.id),
         kind=alert.kind,

@@ -18,7 +18,7 @@ from crossdock.inbound.stream.hub import Hub
 from crossdock.inbound.stream.model import Wanted
 from crossdock.inbound.stream.session import Session
 from gateway.auth import AGAIN
-from gateway.controllers.events import EventItem, SourceId, fields_of, shown
+from gateway.controllers.events.doors import EventItem, SourceId, fields_of, shown
 from gateway.request import ApiRequest
 from gateway.streaming import EVENT_STREAM, EventStream, Serve
 from gateway.wire import EVENT_ID, as_text, query_id
