@@ -71,6 +71,8 @@ class NatsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Publish in atomic batches: what pays where the server syncs every write."""
     ingest_max_bytes: int = 4 * 1024**3
     events_max_bytes: int = 1024**3
+    out_max_bytes: int = 1024**3
+    """Of what is delivered to destinations on NATS."""
     bodies_max_bytes: int = 4 * 1024**3
     """Of large bodies that wait to be persisted."""
 
@@ -135,6 +137,19 @@ class DeliverySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     lease_s: float = 60.0
 
 
+class TransformSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What tenants' scripts may take; see `docs/transformations.md`."""
+
+    processes: int = 2
+    """That run scripts, beside each worker process and each gateway process that is asked to."""
+    cpu_ms: int = 50
+    """Of the processor, for one run."""
+    memory_bytes: int = 32 * 1024**2
+    """Of a script's heap."""
+    output_bytes: int = 1024**2
+    """Of the body that a script returns."""
+
+
 class KeySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Keys that seal secrets at rest: 32 bytes each, base64."""
 
@@ -156,10 +171,11 @@ class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """How often who may ask; see `docs/rate-limits.md`. Tenants' own limits are in their plan."""
 
     table: Path | None = None
-    """The file that this machine's gateway processes count in; by default each server makes one of
-    its own. Name one where several servers share a machine."""
+    """The file that this machine's gateways and workers count in; by default each gateway server
+    makes one of its own, and each worker. Name one where several of them share a machine."""
     slots: int = 65_536
-    """Tenants, keys and sources that are counted at once, rounded up to a power of two."""
+    """Tenants, keys, sources and destinations that are counted at once, rounded up to a power of
+    two."""
     address_per_minute: int = 600
     """Requests from one address without a credential, or with one that was refused."""
     address_burst: int = 200
@@ -226,6 +242,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     gateway: GatewaySettings = GatewaySettings()
     worker: WorkerSettings = WorkerSettings()
     delivery: DeliverySettings = DeliverySettings()
+    transforms: TransformSettings = TransformSettings()
     keys: KeySettings = KeySettings()
     limits: LimitSettings = LimitSettings()
     identity: IdentitySettings = IdentitySettings()

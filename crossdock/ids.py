@@ -25,6 +25,7 @@ Kind = Literal[
     "job",
     "key",
     "mal",
+    "msg",
     "rol",
     "rpl",
     "ses",

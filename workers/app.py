@@ -9,6 +9,7 @@ from typing import Final
 
 import structlog
 import uvloop
+from msgspec.structs import replace
 
 from crossdock.bus import Bus, connect
 from crossdock.bus.publisher import Publisher
@@ -19,12 +20,14 @@ from crossdock.delivery.client import Client
 from crossdock.delivery.guard import Guard
 from crossdock.errors import BrokerUnavailable
 from crossdock.health import Health, Probe, of_shard
+from crossdock.limits.table import open_table
 from crossdock.mail import sending
 from crossdock.memory import settle_memory
 from crossdock.secrets import keys
 from crossdock.secrets.payloads import SETTING
 from crossdock.secrets.seal import Sealer
 from crossdock.telemetry import logs
+from crossdock.transforms.service import Sandbox
 from workers import http
 from workers.flow import Calling, Flow
 from workers.shards import FIRST, Shards
@@ -100,11 +103,16 @@ async def _calling(settings: Settings) -> AsyncIterator[Calling | None]:
     sealer = Sealer.from_text(settings.keys.destinations, setting="CROSSDOCK_KEYS__DESTINATIONS")
     payloads = Sealer.from_text(settings.keys.payloads, setting=SETTING)
     publisher = Publisher(settings.nats)
+    out = Publisher(replace(settings.nats, group_commit=False), is_measured=False)
+    sandbox = Sandbox(settings.transforms)
     try:
         async with Client(guard, connections=0) as client:
-            yield Calling(client, publisher, sealer, payloads)
+            table = open_table(settings.limits).table
+            yield Calling(client, publisher, sealer, payloads, table, out, sandbox)
     finally:
+        await sandbox.close()
         await publisher.close()
+        await out.close()
 
 
 def _health(databases: Databases, shards: Shards, connected: asyncio.Future[Bus]) -> Health:

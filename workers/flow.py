@@ -8,6 +8,8 @@ from typing import Final
 import msgspec
 import structlog
 
+from crossdock.breakers.service import Breakers
+from crossdock.breakers.sharing import Sharing
 from crossdock.bus import Bus, connect
 from crossdock.bus.consumer import Consumer
 from crossdock.bus.publisher import Publisher
@@ -17,12 +19,15 @@ from crossdock.db import Database, Databases
 from crossdock.delivery.client import Client
 from crossdock.delivery.dispatch.dispatcher import Dispatcher, DispatchSettings
 from crossdock.delivery.dispatch.lines import Caps
+from crossdock.delivery.order.service import Joiner
 from crossdock.inbound.bodies import Bodies
 from crossdock.inbound.persist import Persister
 from crossdock.inbound.release import Releaser
+from crossdock.native import LimitTable
 from crossdock.secrets.payloads import BatchKeys
 from crossdock.secrets.seal import Sealer
 from crossdock.tenancy.quotas import Meter
+from crossdock.transforms.service import Sandbox
 from proto import subjects
 from workers import maintenance
 from workers.announce import Announcer
@@ -44,6 +49,13 @@ class Calling(msgspec.Struct, frozen=True):
     """Opens destinations' secrets."""
     payloads: Sealer
     """Opens tenants' data keys, which open payloads."""
+    table: LimitTable
+    """Counts calls of destinations that have a rate, with this machine's other processes."""
+    out: Publisher
+    """To destinations on NATS: without atomic batches, in which one message that the broker knows
+    already would have the others refused."""
+    sandbox: Sandbox
+    """Runs destinations' scripts."""
 
 
 class Flow:
@@ -111,26 +123,42 @@ class Flow:
             calling.sealer,
             dispatch_settings(settings),
             keys=BatchKeys(database, "dispatch", calling.payloads),
+            breakers=Breakers(sharing=Sharing(bus, subjects.breakers_bucket(number))),
+            table=calling.table,
+            sandbox=calling.sandbox,
+            publisher=calling.out,
         )
         announcer = Announcer(calling.publisher, most_bytes=settings.gateway.inline_body_bytes)
         meter = Meter(database, retention_days=worker.retention_days)
+        joiner = Joiner(database, bus, on_due=dispatcher.expect)
         flow = Webhooks(
             consumer,
-            Persister(database, lease_s=settings.delivery.lease_s, shard=number),
+            Persister(
+                database,
+                lease_s=settings.delivery.lease_s,
+                shard=number,
+                keys=BatchKeys(database, "ingest", calling.payloads),
+            ),
             dispatcher,
             calling.publisher,
             meter,
             batch_size=worker.batch_size,
             claims=Claims(Bodies(bus)),
             announcer=announcer,
+            on_waiting=joiner.hint,
         )
         releaser = Releaser(
-            database, announcer.announce, inline_bytes=settings.gateway.inline_body_bytes
+            database,
+            announcer.announce,
+            inline_bytes=settings.gateway.inline_body_bytes,
+            keys=BatchKeys(database, "ingest", calling.payloads),
+            on_ordered=joiner.look,
         )
         with calling.client.more(worker.concurrency):
             await until.either(patiently("consumer", consumer.open))
             dispatching = until.start(f"dispatch of {number}", dispatcher.run())
             persisting = until.start(f"webhooks of {number}", flow.run())
+            joining = until.start(f"order of {number}", joiner.run())
             releasing = until.start(f"releases of {number}", releaser.run())
             counting = until.start(f"usage of {number}", meter.run())
             try:
@@ -139,6 +167,7 @@ class Flow:
                 flow.stop()
                 dispatcher.stop()
                 await end(releasing)
+                await end(joining)
                 await asyncio.wait({persisting}, timeout=worker.drain_grace_s / 2)
                 await give_back(consumer)
                 if not await dispatcher.drain(worker.drain_grace_s / 2):

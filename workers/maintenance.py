@@ -1,4 +1,4 @@
-"""The role `maintenance`, for one shard: partitions, retention, replays, letters, settings, ends.
+"""The role `maintenance`, for one shard: partitions, retention, replays, alerts, settings, ends.
 
 Any number of workers may have it: each duty takes its own lock, or its own rows.
 """
@@ -11,11 +11,15 @@ import msgspec
 import structlog
 
 from crossdock.alerts.service import Alarm, resolve_past
+from crossdock.alerts.telling import Herald
+from crossdock.alerts.watching import Watcher
 from crossdock.bus import Bus
 from crossdock.config import Settings
 from crossdock.db import Database, Databases, partitions, retention
 from crossdock.db.control import CONTROL
-from crossdock.delivery.replays.service import ReplayRunner
+from crossdock.delivery.inbox.forgetting import forget_messages
+from crossdock.delivery.replays.runner import ReplayRunner
+from crossdock.delivery.stats.service import forget_stats
 from crossdock.idempotency.expiry import forget_expired
 from crossdock.identity.forgetting import forget_in_control, forget_on_shard
 from crossdock.inbound.bodies import Bodies
@@ -24,6 +28,7 @@ from crossdock.mail.sending import Courier
 from crossdock.mail.service import Postbox
 from crossdock.outbox.service import drain_forever
 from crossdock.retention.forgetting import forget_told
+from crossdock.secrets.payloads import SETTING, BatchKeys, TenantKeys
 from crossdock.secrets.seal import Sealer
 from crossdock.tenancy.erasure import Eraser
 from crossdock.tenancy.quotas.telling import Teller
@@ -61,14 +66,38 @@ async def run(post: Post) -> None:
     )
     async with asyncio.TaskGroup() as duties:
         duties.create_task(drain_forever(database, post.bus, access_ttl_s=access_ttl_s))
-        duties.create_task(ReplayRunner(database).run())
+        duties.create_task(_replaying(post).run())
         duties.create_task(_keep_partitions(database, settings.worker.retention_days))
         duties.create_task(courier.run())
         duties.create_task(_tidy(post))
         duties.create_task(Teller(database, alarm).run())
+        duties.create_task(Watcher(database, alarm).run())
+        duties.create_task(_herald(post).run())
         duties.create_task(Eraser(post.databases, database.number).run())
         if database.number == CONTROL:  # one bucket for all shards
             duties.create_task(_sweep(Bodies(post.bus)))
+
+
+def _replaying(post: Post) -> ReplayRunner:
+    """Return who carries replays out; without the key of payloads no filter looks into one."""
+    keys = None
+    if (key := post.settings.keys.payloads) is not None:
+        keys = BatchKeys(post.database, "dispatch", Sealer.from_text(key, setting=SETTING))
+    return ReplayRunner(post.database, keys)
+
+
+def _herald(post: Post) -> Herald:
+    """Return who tells of alerts as events; without the key of payloads it seals none."""
+    settings, keys = post.settings, None
+    if settings.keys.payloads is not None:
+        keys = TenantKeys(post.databases, Sealer.from_text(settings.keys.payloads, setting=SETTING))
+    return Herald(
+        post.database,
+        post.databases,
+        post.bus,
+        keys=keys,
+        max_body_bytes=settings.gateway.max_body_bytes,
+    )
 
 
 async def _tidy(post: Post) -> None:
@@ -81,6 +110,8 @@ async def _tidy(post: Post) -> None:
         await patiently("forgetting", lambda: forget_on_shard(post.database))
         await patiently("idempotency", lambda: forget_expired(post.database))
         await patiently("told", lambda: forget_told(post.database))
+        await patiently("stats", lambda: forget_stats(post.database))
+        await patiently("inboxes", lambda: forget_messages(post.database))
         if post.database.number == CONTROL:
             await patiently("forgetting", lambda: forget_in_control(post.databases))
         await asyncio.sleep(EVERY_S)

@@ -7,7 +7,7 @@ large for a message are fetched before, and removed after it (`workers.claims`).
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -36,6 +36,8 @@ from workers.errors import patiently
 FETCH_WITHIN_S: Final = 1.0
 MORE_TIME_EVERY_S: Final = 5.0
 """Well below the consumer's ack wait."""
+BREAKS: Final = 5
+"""How often a message that breaks the code is handed out before it is set aside."""
 LANES: Final = 2
 """Batches under way: one decodes and announces while the other is in the database."""
 
@@ -56,7 +58,23 @@ class Webhooks:
         batch_size: int,
         claims: Claims,
         announcer: Announcer,
+        on_waiting: Callable[[], None] = lambda: None,
     ) -> None:
+        """Say with what.
+
+        Args:
+            consumer: of INGEST.
+            persister: stores.
+            dispatcher: takes over what it leased.
+            publisher: publishes what is poison.
+            meter: counts usage.
+            batch_size: messages at once.
+            claims: fetches bodies too large for a message.
+            announcer: tells internal consumers.
+            on_waiting: called when messages are acknowledged of which some deliveries are stored
+                that nobody may attempt yet: they may join their lines by that.
+        """
+        self._on_waiting = on_waiting
         self._consumer = consumer
         self._persister = persister
         self._dispatcher = dispatcher
@@ -94,7 +112,8 @@ class Webhooks:
         """Work on a batch; what nobody foresaw must not end the worker, nor hold up the rest.
 
         A batch that breaks is halved until what breaks is alone. To do part of it twice does no
-        harm: what was stored before is known by its id.
+        harm: what was stored before is known by its id. Alone, it is left for another try, by
+        whichever worker, and set aside after so many.
         """
         try:
             await self._work(batch)
@@ -106,6 +125,8 @@ class Webhooks:
             if len(batch) == 1:
                 # Left as it is: the broker hands it out again after the ack wait, and not sooner.
                 log.exception("message_broke", stream_seq=batch[0].stream_seq)
+                if batch[0].deliveries >= BREAKS:
+                    await self._bury(batch[0], Poison(f"it broke the code: {error!r}"))
                 return
             log.warning("batch_halved", messages=len(batch), reason=repr(error))
             half = len(batch) // 2
@@ -156,6 +177,8 @@ class Webhooks:
         outcomes = iter(persisted.outcomes)
         results = [one if isinstance(one, Poison) else next(outcomes) for _, one in part]
         await self._finish([message for message, _ in part], results, leave)
+        if persisted.waiting:
+            self._on_waiting()
         # Only now: until its message is acknowledged, a body may be needed again.
         done = zip(arrivals, persisted.outcomes, strict=True)
         await self._claims.forget(

@@ -12,11 +12,12 @@ from crossdock.errors import DatabaseUnavailable, NotFound
 
 UNKNOWN_TENANT: Final = "CD001"
 OTHER_SHARD: Final = "CD002"
+LOCK_NOT_AVAILABLE: Final = "55P03"
 
 _AWAY_CLASSES: Final = ("08", "40", "53", "57", "58")
 """Connection, rollback (deadlock), no resources, operator's intervention, system error."""
 
-_AWAY_CODES: Final = frozenset({"25006", "55P03", "25P03", "55000", "3D000"})
+_AWAY_CODES: Final = frozenset({"25006", LOCK_NOT_AVAILABLE, "25P03", "55000", "3D000"})
 """A read-only server (failing over), a lock not had in time, a transaction left idle too long, a
 database that takes no connections, one that is not there."""
 

@@ -13,7 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from typing import Final, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 from uuid import UUID
 
 from crossdock import ids
@@ -205,6 +205,21 @@ class BatchKeys:
         for tenant_id, wrapped in await self._read(missing) if missing else ():
             with suppress(SealBroken):
                 self._opened.open(tenant_id, wrapped)
+
+    async def load_within(self, connection: Any, wanted: Collection[tuple[UUID, UUID]]) -> None:
+        """Do as `load`, in a transaction of the role that has entered these tenants.
+
+        Raises:
+            DatabaseUnavailable: as `KeyReader.get`.
+        """
+        missing = [pair for pair in wanted if self._opened.get(*pair) is None]
+        for tenant_id, wrapped in await store.get_many(connection, missing) if missing else ():
+            with suppress(SealBroken):
+                self._opened.open(tenant_id, wrapped)
+
+    def known(self, tenant_id: UUID, key_id: UUID) -> DataKey | None:
+        """Return a key that was loaded, if it is there and opens."""
+        return self._opened.get(tenant_id, key_id)
 
     async def _read(self, wanted: list[tuple[UUID, UUID]]) -> list[tuple[UUID, WrappedKey]]:
         tenants = {tenant_id for tenant_id, _ in wanted}

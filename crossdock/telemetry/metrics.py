@@ -75,6 +75,11 @@ PERSIST_EVENTS: Final = Counter(
     "crossdock_persist_events", "Events persisted, by outcome.", ["outcome"]
 )
 
+FILTER_ERRORS: Final = Counter(
+    "crossdock_filter_errors",
+    "Filters that could not be judged by an event, which their destination then did not get.",
+)
+
 DELIVERY_ATTEMPTS: Final = Counter(
     "crossdock_delivery_attempts", "Attempts to deliver, by outcome.", ["outcome"]
 )
@@ -85,6 +90,38 @@ DELIVERY_LATENCY_SECONDS: Final = TalliedHistogram(
     "crossdock_delivery_latency_seconds", "From acceptance to a delivery's success.", buckets=_SLOW
 )
 DEAD_LETTERS: Final = Counter("crossdock_dead_letters", "Dead letters, by reason.", ["reason"])
+
+BREAKER_CHANGES: Final = Counter(
+    "crossdock_breaker_changes", "Breakers that opened or closed here.", ["state", "why"]
+)
+BREAKERS_OPEN: Final = Gauge(
+    "crossdock_breakers_open",
+    "Breakers that are open or half-open, as one process knows them.",
+    multiprocess_mode="livemax",
+)
+BREAKER_PROBES: Final = Counter(
+    "crossdock_breaker_probes", "Probes of half-open breakers, by what they said.", ["outcome"]
+)
+BREAKER_LOCAL: Final = Counter(
+    "crossdock_breaker_local",
+    "Times that breakers were judged by one process alone: `permit` is a probe without the others'"
+    " leave, `away` a state that could not be told yet, `untold` one that never will be, `full` a"
+    " failing call that no breaker had room for.",
+    ["reason"],
+)
+RATE_WAITS: Final = Counter(
+    "crossdock_rate_waits", "Times that a destination was left alone for its own rate."
+)
+
+SCRIPTS: Final = Counter(
+    "crossdock_scripts", "Transformations that were asked for, by what came of them.", ["outcome"]
+)
+SCRIPTS_KILLED: Final = Counter(
+    "crossdock_scripts_killed", "Processes killed for a script that took too much."
+)
+SCRIPT_SECONDS: Final = Histogram(
+    "crossdock_script_seconds", "One transformation, its wait for a turn included.", buckets=_FAST
+)
 
 SETTINGS_AGE_SECONDS: Final = Gauge(
     "crossdock_settings_age_seconds",
