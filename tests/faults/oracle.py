@@ -1,7 +1,8 @@
 """The oracle of every fault test: what was answered 202 is not lost, and nothing happens twice.
 
     accepted ⊆ delivered + waiting + dead letters,
-    each effect once per dedupe key.
+    each effect once per dedupe key,
+    order kept per key where it was asked for.
 
 What was accepted is known from the sender's book, what was delivered from the receiver: both stand
 outside the system. The system is asked, over REST, only about what did not come.
@@ -9,14 +10,14 @@ outside the system. The system is asked, over REST, only about what did not come
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import monotonic
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from crossdock.samples.sender import Composer
-from tests.faults.receiver import Receiver
+from tests.faults.receiver import Arrival, Receiver
 from tests.faults.rest import Reply, Rest
 from tests.faults.stack import Stack
 from tests.faults.traffic import Book, Traffic
@@ -52,6 +53,8 @@ class Verdict(NamedTuple):
     unresolved: list[str]
     doubled: list[str]
     strange: list[str]
+    disordered: list[str]
+    """What came after its successor in the same line."""
 
     def __str__(self) -> str:
         return (
@@ -60,18 +63,29 @@ class Verdict(NamedTuple):
             f" unresolved={len(self.unresolved)}{self.unresolved[:SHOWN]}"
             f" doubled={len(self.doubled)}{self.doubled[:SHOWN]}"
             f" strange={len(self.strange)}{self.strange[:SHOWN]}"
+            f" disordered={len(self.disordered)}{self.disordered[:SHOWN]}"
         )
 
     def is_clean(self) -> bool:
         """Tell whether every promise was kept."""
-        return not (self.lost or self.unresolved or self.doubled or self.strange)
+        return not (self.lost or self.unresolved or self.doubled or self.strange or self.disordered)
 
 
-class Scene:
-    """A stack with one tenant, a source, a destination that takes everything, and an observer."""
+class System(Protocol):
+    """What is observed, however it was started."""
 
-    def __init__(self, stack: Stack, receiver: Receiver, key: str, composer: Composer) -> None:
-        self.stack = stack
+    def rest(self, key: str | None = None) -> Rest:
+        """Return a caller of its REST API."""
+
+    def tail(self) -> str:
+        """Return the end of what it wrote."""
+
+
+class Observed:
+    """A system with one tenant, a source, a destination that takes everything, and an observer."""
+
+    def __init__(self, system: System, receiver: Receiver, key: str, composer: Composer) -> None:
+        self.system = system
         self.receiver = receiver
         self.key = key
         self.composer = composer
@@ -95,12 +109,28 @@ class Scene:
             if all(serial in taken for serial in accepted.values()):
                 break
             await asyncio.sleep(0.1)
-        async with self.stack.rest(self.key) as rest:
+        async with self.system.rest(self.key) as rest:
             verdict = await judge(rest, accepted, self.receiver)
         print(verdict)  # noqa: T201 - pytest shows it where a test fails
-        assert verdict.is_clean(), f"{verdict}\n{self.stack.tail()}"
-        assert verdict.delivered == verdict.accepted, f"{verdict}\n{self.stack.tail()}"
+        assert verdict.is_clean(), f"{verdict}\n{self.system.tail()}"
+        assert verdict.delivered == verdict.accepted, f"{verdict}\n{self.system.tail()}"
         return verdict
+
+
+class Scene(Observed):
+    """What is observed is a whole `crossdock up`."""
+
+    def __init__(self, stack: Stack, receiver: Receiver, key: str, composer: Composer) -> None:
+        super().__init__(stack, receiver, key, composer)
+        self.stack = stack
+
+
+async def observe(system: System, receiver: Receiver, key: str, **options: Any) -> Observed:
+    """Give a tenant a source, and a destination at `/all` for everything."""
+    async with system.rest(key) as rest:
+        await rest.post("/v1/destinations", {"name": "all", "url": f"{receiver.url}/all"} | options)
+        _, composer = await open_source(rest, "standard", "observed")
+    return Observed(system, receiver, key, composer)
 
 
 @asynccontextmanager
@@ -114,8 +144,23 @@ async def open_scene(folder: Path, **environ: str) -> AsyncIterator[Scene]:
         yield Scene(stack, receiver, tenant.key, composer)
 
 
-async def judge(rest: Rest, accepted: dict[str, str], receiver: Receiver) -> Verdict:
-    """Compare what was accepted with what came, and ask REST about the rest."""
+async def judge(
+    rest: Rest,
+    accepted: dict[str, str],
+    receiver: Receiver,
+    lines: Iterable[Sequence[str]] = (),
+    *,
+    path: str = "",
+) -> Verdict:
+    """Compare what was accepted with what came, and ask REST about the rest.
+
+    Args:
+        rest: a caller as the tenant.
+        accepted: event ids answered 202, and the serials they were answered for.
+        receiver: what came.
+        lines: serials in their order, a sequence for each key that is to be kept in order.
+        path: of the receiver, where order was asked for.
+    """
     taken = receiver.taken()
     gate = asyncio.Semaphore(ASKING)
 
@@ -149,7 +194,31 @@ async def judge(rest: Rest, accepted: dict[str, str], receiver: Receiver) -> Ver
             and (came := taken.get(accepted[fate.event_id]))
             and fate.resolved not in came
         ],
+        disordered=disorder(receiver.at(path), lines),
     )
+
+
+def disorder(arrivals: Iterable[Arrival], lines: Iterable[Sequence[str]]) -> list[str]:
+    """Return what was tried after its successor in a line had been.
+
+    A line has one delivery in flight at its head, and what is recorded as delivered is not tried
+    again: so along a line each attempt is of the same webhook as the one before, or of a later one.
+    """
+    place = {
+        serial: (line, number)
+        for line, serials in enumerate(lines)
+        for number, serial in enumerate(serials)
+    }
+    found: list[str] = []
+    reached: dict[int, int] = {}
+    for arrival in arrivals:
+        if arrival.serial not in place:
+            continue
+        line, number = place[arrival.serial]
+        if number < reached.get(line, 0):
+            found.append(f"{arrival.serial}: {number} after {reached[line]} in line {line}")
+        reached[line] = max(number, reached.get(line, 0))
+    return found
 
 
 async def _fate(rest: Rest, event_id: str, *, ask: bool) -> Fate:

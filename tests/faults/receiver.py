@@ -1,5 +1,6 @@
 """A tenant's endpoint on loopback, which writes down all that reaches it."""
 
+import asyncio
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
@@ -41,6 +42,10 @@ class Receiver:
     def __init__(self) -> None:
         self.arrivals: list[Arrival] = []
         self.url = ""
+        self.most: Counter[str] = Counter()
+        """By path, how many requests there were at once at the most."""
+        self._flying: Counter[str] = Counter()
+        self._delays: dict[str, float] = {}
         self._seen: Counter[tuple[str, str]] = Counter()
         self._tempers: dict[str, Temper] = {}
         self._runner: web.AppRunner | None = None
@@ -62,6 +67,10 @@ class Receiver:
     def answer(self, path: str, temper: Temper) -> None:
         """Give a path its own way of answering."""
         self._tempers[path] = temper
+
+    def slow(self, path: str, seconds: float) -> None:
+        """Let a path take its time for each answer."""
+        self._delays[path] = seconds
 
     def at(self, path: str) -> list[Arrival]:
         """Return what came to a path."""
@@ -99,6 +108,14 @@ class Receiver:
         return arrival
 
     async def _receive(self, request: web.Request) -> web.Response:
+        self._flying[request.path] += 1
+        self.most[request.path] = max(self.most[request.path], self._flying[request.path])
+        try:
+            return await self._answer(request)
+        finally:
+            self._flying[request.path] -= 1
+
+    async def _answer(self, request: web.Request) -> web.Response:
         body = await request.read()
         event_id = request.headers.get("webhook-id", "")
         key = (request.path, event_id)
@@ -117,6 +134,8 @@ class Receiver:
                 status=status,
             )
         )
+        if delay := self._delays.get(request.path):
+            await asyncio.sleep(delay)
         return web.Response(status=status, headers=headers)
 
 

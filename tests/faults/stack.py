@@ -22,7 +22,7 @@ from tests.faults.rest import Rest
 from tests.faults.waiting import AWAY, until
 
 PROGRAM: Final = Path(sysconfig.get_path("scripts")) / "crossdock"
-START_S: Final = 45.0
+START_S: Final = 90.0
 STOP_S: Final = 40.0
 TEMPO: Final = {
     "CROSSDOCK_DELIVERY__TIMEOUT_S": "2",

@@ -151,3 +151,28 @@ async def test_a_repeat_under_one_id_is_counted_and_allowed(
 
     assert verdict.is_clean()
     assert verdict.repeats == 1
+
+
+async def test_a_line_out_of_order_is_seen(pretender: Pretender, receiver: Receiver) -> None:
+    lines = [[SERIALS["evt_0"], SERIALS["evt_2"]], [SERIALS["evt_4"], SERIALS["evt_3"]]]
+
+    async with Rest(pretender.url) as rest:
+        verdict = await judge(rest, SERIALS, receiver, lines, path="/all")
+
+    assert len(verdict.disordered) == 1
+    assert SERIALS["evt_4"] in verdict.disordered[0], "It came after its successor."
+    assert not verdict.is_clean()
+
+
+async def test_a_repeat_of_a_lines_head_is_in_order(
+    pretender: Pretender, receiver: Receiver
+) -> None:
+    await deliver(receiver, "evt_4", SERIALS["evt_4"])
+
+    async with Rest(pretender.url) as rest:
+        verdict = await judge(
+            rest, SERIALS, receiver, [[SERIALS["evt_0"], SERIALS["evt_4"]]], path="/all"
+        )
+
+    assert verdict.disordered == []
+    assert verdict.is_clean()

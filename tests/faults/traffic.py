@@ -29,6 +29,7 @@ class Answer(NamedTuple):
     """0 without an answer."""
     event_id: str
     error: str
+    """What broke, or the name of the problem that was answered."""
 
 
 class Book:
@@ -128,6 +129,8 @@ class Traffic:
                 status = got.status
             if status == ACCEPTED:
                 event_id = msgspec.json.decode(text)["id"]
+            else:
+                error = _problem(text)
         except AWAY as failure:
             status, error = NO_ANSWER, repr(failure)
         answer = Answer(serial, sent_at, monotonic(), status, event_id, error)
@@ -144,3 +147,12 @@ class Traffic:
         if seconds > 0:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), seconds)
+
+
+def _problem(text: bytes) -> str:
+    """Return the name of a problem's type."""
+    with contextlib.suppress(msgspec.DecodeError):
+        found = msgspec.json.decode(text)
+        if isinstance(found, dict):
+            return str(found.get("type", "")).rpartition("/")[2]
+    return ""

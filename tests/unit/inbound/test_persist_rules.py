@@ -4,6 +4,7 @@ from uuid import UUID
 
 import pytest
 
+from crossdock.inbound.persist.matching import Routed
 from crossdock.inbound.persist.model import (
     Arrival,
     Duplicate,
@@ -105,7 +106,8 @@ def test_a_delivery_for_each_destination_that_wants_it() -> None:
     every = Route(A, [], [], is_open=True)
     closed = Route(B, [], ["order.*"], is_open=False)
     others = [Route(C, [C], [], is_open=True), Route(C, [], ["refund"], is_open=True)]
-    planned = plan([arrival()], {A: [every, closed, *others]}, lambda size: b"\xff" * size)
+    found = Routed([every, closed, *others]).plainly(arrival())
+    planned = plan([(arrival(), found)], lambda size: b"\xff" * size)
     assert [(one.destination_id, one.is_open) for one in planned] == [(A, True), (B, False)]
     for one in planned:
         assert one.id.bytes[:8] == one.arrival.event_id.bytes[:8]
@@ -113,7 +115,8 @@ def test_a_delivery_for_each_destination_that_wants_it() -> None:
 
 
 def test_a_tenant_without_destinations_has_no_deliveries() -> None:
-    assert plan([arrival()], {A: []}, lambda size: b"\0" * size) == []
+    assert Routed([]).plainly(arrival()) == []
+    assert plan([(arrival(), [])], lambda size: b"\0" * size) == []
 
 
 def test_lower_halves_are_those_of_uuids() -> None:

@@ -63,6 +63,7 @@ def test_every_stream_and_every_tag_has_a_channel() -> None:
     addresses = {one["address"] for one in DOCUMENT["channels"].values()}
     places = [
         subjects.event("ten_a", "src_a", "a.b"),
+        subjects.out("ten_a", "orders.eu"),
         subjects.ingest(3),
         subjects.POISONED_INGEST,
         subjects.limits("ab"),
