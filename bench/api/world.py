@@ -56,8 +56,8 @@ async def running(folder: Path) -> AsyncIterator[World]:
         up = _start(folder, port)
         stack.push_async_callback(asyncio.to_thread, _stop, up)
         await asyncio.to_thread(_wait, up, url, folder)
-        key = _command(folder, "tenant", "create", "Bench", "--plan", "unlimited")["api_key"]
-        _command(folder, "operator", "create", OPERATOR, "--role", "platform-admin")
+        key = command(folder, "tenant", "create", "Bench", "--plan", "unlimited")["api_key"]
+        command(folder, "operator", "create", OPERATOR, "--role", "platform-admin")
         async with AsyncClient(url) as client:
             pair = await client.auth.login(email=OPERATOR, password=PASSWORD)
         async with httpx.AsyncClient() as http:
@@ -99,9 +99,10 @@ def _stop(up: "subprocess.Popen[bytes]") -> None:
     up.wait(60)
 
 
-def _command(folder: Path, *words: str) -> Any:
-    command = [*_crossdock(), *words, "--json", "--data", str(folder)]
-    done = subprocess.run(command, capture_output=True, check=False, env=_env())
+def command(folder: Path, *words: str) -> Any:
+    """Run one of our commands against the stack of a folder; return what it prints as JSON."""
+    line = [*_crossdock(), *words, "--json", "--data", str(folder)]
+    done = subprocess.run(line, capture_output=True, check=False, env=_env())
     assert done.returncode == 0, done.stderr.decode()
     return msgspec.json.decode(done.stdout.strip().splitlines()[-1])
 
