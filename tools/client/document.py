@@ -17,7 +17,7 @@ IF_MATCH: Final = "If-Match"
 KEY: Final = "Idempotency-Key"
 
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
-_NAMED: Final = {"replay_deliveries": "replay_many"}
+_NAMED: Final = {"replay_deliveries": "replay_many", "cancel_deliveries": "cancel_many"}
 """Where two of a resource would have one name."""
 _FOR_BROWSERS: Final = frozenset({"cookie"})
 """Members of bodies that ask for cookies, which the client does not keep."""
