@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 OUTAGE_S: Final = 3.0
 PROMPT_S: Final = 4.0
 """Less than a lease: what nobody disturbs is delivered by the worker that persisted it."""
-WORKER_KILLS: Final = 8
+WORKER_KILLS: Final = 5
 REFUSED: Final = {NO_ANSWER, 503}
 """What a sender may hear while the broker is away."""
 GROWTH: Final = 48 * 1024**2

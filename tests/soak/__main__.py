@@ -11,6 +11,7 @@ or out of order, or if memory grew.
 import asyncio
 import os
 import platform
+import signal
 import sys
 import tempfile
 from contextlib import AsyncExitStack, suppress
@@ -23,7 +24,7 @@ import msgspec
 from crossdock.bus import connect
 from crossdock.supervisor.folder import DataFolder
 from tests.faults.rest import Rest
-from tests.faults.stack import Stack
+from tests.faults.stack import Stack, end
 from tests.faults.waiting import until
 from tests.soak.endpoints import Endpoints
 from tests.soak.plot import draw
@@ -86,6 +87,13 @@ class Soak:
         self.endpoints.repeats = 0
         return capacity
 
+    async def renew(self) -> None:
+        """Begin with fresh programs: the heap of one that was driven to its limit hides a leak."""
+        for name in ("worker", "gateway"):
+            old = getattr(self.stack, name)
+            await end(old, signal.SIGTERM)
+            await self.stack.replaced([old])
+
     async def drained(self, within_s: float) -> bool:
         """Wait until nothing is left but what waits for its time."""
         sampler = Sampler(self.stack, Sender(self.sources), self.endpoints, 1.0)
@@ -111,6 +119,7 @@ async def _run(seconds: float, given_rate: float | None) -> int:
             soak = Soak(stack, endpoints)
             await soak.furnish(guests)
             capacity = await soak.measure()
+            await soak.renew()
             rate = given_rate or capacity / 2
             _tell(f"{capacity:.0f} events a second at most; {rate:.0f} for {seconds:.0f} s")
             sender = Sender(soak.sources)
