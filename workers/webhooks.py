@@ -129,9 +129,12 @@ class Webhooks:
                     await self._bury(batch[0], Poison(f"it broke the code: {error!r}"))
                 return
             log.warning("batch_halved", messages=len(batch), reason=repr(error))
-            half = len(batch) // 2
-            await self._guarded(batch[:half])
-            await self._guarded(batch[half:])
+        else:
+            return
+        # Not while that error is handled: each half would hang it onto its own, and log them all.
+        half = len(batch) // 2
+        await self._guarded(batch[:half])
+        await self._guarded(batch[half:])
 
     async def _work(self, batch: Sequence[Pulled]) -> None:
         """Store what is at hand, then what is to be fetched, part by part."""

@@ -6,12 +6,23 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import structlog
 
 from crossdock.config import DatabaseSettings, Settings
 from crossdock.db import Databases
 from crossdock.embedded import EmbeddedNats
 from tests.beds.delivery import DeliveryBed, Receiver
 from tests.beds.worker import ROLES, Ingest, for_tests
+
+
+@pytest.fixture(scope="module", autouse=True)
+def plain_logs() -> Iterator[None]:
+    """Logs as a worker writes them: local variables take seconds to write, and all else waits."""
+    before = structlog.get_config()["processors"]
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*before[:-1], plain])
+    yield
+    structlog.configure(processors=before)
 
 
 @pytest.fixture(scope="module")
