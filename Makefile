@@ -9,6 +9,8 @@ WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest
 # Real servers on a busy machine: what failed beside others runs once more alone, and must pass then.
 AGAIN := $(PYTEST) --last-failed --last-failed-no-failures none
+# Apart from the acceptance tests, whose stacks would idle beside them and take a core.
+QUICK_TESTS := tests/unit tests/conformance tests/integration tests/soak
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 RUST := $(wildcard native/src/*.rs native/src/*/*.rs) native/Cargo.toml Cargo.toml Cargo.lock
 
@@ -39,7 +41,8 @@ up: setup ## start everything on this machine, data in .crossdock
 
 test: setup ## all tests, on real PostgreSQL and NATS
 	cargo test --quiet --locked --workspace
-	$(PYTEST) -n $(WORKERS) --dist loadfile --ignore tests/faults || $(AGAIN) --ignore tests/faults
+	$(PYTEST) -n $(WORKERS) --dist loadfile $(QUICK_TESTS) || $(AGAIN) $(QUICK_TESTS)
+	$(PYTEST) -n $(WORKERS) --dist loadfile tests/acceptance || $(AGAIN) tests/acceptance
 	$(PYTEST) tests/faults || $(AGAIN) tests/faults
 
 test-faults: setup ## the whole fault table: everything is killed, cut off and filled up while webhooks flow

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from gateway.openapi import story
+from gateway.openapi import passing_on, story
 from gateway.openapi.story import IDS
 
 __all__ = ["EXAMPLES", "IDS", "TEXTS"]
@@ -91,10 +91,10 @@ EXAMPLES: Final[dict[str, story.Example]] = {
             "postgres": {"state": "up", "latency_ms": 0.9, "since": story.MONDAY},
         }
     },
-    "DeliveryList": {"items": [story.DELIVERY_OUT]},
-    "DeliveryOut": story.DELIVERY_OUT,
-    "DeliveryPage": _page(story.DELIVERY_OUT),
-    "DeliveryWithAttempts": story.DELIVERY_OUT | {"attempts": [story.ATTEMPT]},
+    "DeliveryList": {"items": [passing_on.DELIVERY_OUT]},
+    "DeliveryOut": passing_on.DELIVERY_OUT,
+    "DeliveryPage": _page(passing_on.DELIVERY_OUT),
+    "DeliveryWithAttempts": passing_on.DELIVERY_OUT | {"attempts": [passing_on.ATTEMPT]},
     "DestinationCreate": {
         "name": "Billing",
         "url": "https://billing.acme.example/webhooks",
@@ -111,9 +111,9 @@ EXAMPLES: Final[dict[str, story.Example]] = {
         "headers": {"X-Team": None},
         "rate": {"count": 20},
     },
-    "DeadLetterSummary": story.SUMMARY,
-    "DestinationHealthOut": story.DESTINATION_HEALTH,
-    "DestinationStats": story.DESTINATION_STATS,
+    "DeadLetterSummary": passing_on.SUMMARY,
+    "DestinationHealthOut": passing_on.DESTINATION_HEALTH,
+    "DestinationStats": passing_on.DESTINATION_STATS,
     "DestinationWithSecret": story.DESTINATION_OUT | {"secret": story.SIGNING_SECRET},
     "InboxPage": _page(story.INBOX_MESSAGE),
     "DropPage": _page(story.DROP),
@@ -248,17 +248,21 @@ EXAMPLES: Final[dict[str, story.Example]] = {
         "counts": [{"day": "2026-11-23", "reason": "signature-invalid", "count": 3}]
     },
     "RefusalPage": _page(story.REFUSAL),
-    "ReplayOut": story.REPLAY_OUT,
-    "ReplayPage": _page(story.REPLAY_OUT),
-    "ReplayWish": story.WISH,
+    "ReplayOut": passing_on.REPLAY_OUT,
+    "ReplayPage": _page(passing_on.REPLAY_OUT),
+    "ReplayWish": passing_on.WISH,
     "ReplaySome": {"ids": [story.DELIVERY]},
     "CancelSome": {"ids": [story.DELIVERY]},
     "CancelledList": {
-        "items": [{"index": 0, "id": story.DELIVERY, "status": 200, "delivery": story.DELIVERY_OUT}]
+        "items": [
+            {"index": 0, "id": story.DELIVERY, "status": 200, "delivery": passing_on.DELIVERY_OUT}
+        ]
     },
     "CancelledPendingOut": {"cancelled": 1000, "has_more": True},
     "ReplayedList": {
-        "items": [{"index": 0, "id": story.DELIVERY, "status": 201, "delivery": story.DELIVERY_OUT}]
+        "items": [
+            {"index": 0, "id": story.DELIVERY, "status": 201, "delivery": passing_on.DELIVERY_OUT}
+        ]
     },
     "ResetConfirmIn": {"token": story.LETTER, "new_password": "amber-window-seven-rivers"},
     "ResetIn": {"email": "ann@acme.example", "tenant": "acme"},
@@ -337,7 +341,7 @@ EXAMPLES: Final[dict[str, story.Example]] = {
     "TerminateIn": {"reason": "The contract has ended.", "grace_days": 30},
     "TestSend": {"sample": "invoice-paid"},
     "TestSendOut": {"status": 202, "id": story.EVENT, "problem": None},
-    "TimelineOut": story.TIMELINE,
+    "TimelineOut": passing_on.TIMELINE,
     "TokenPairOut": {
         "access_token": story.ACCESS,
         "token_type": "Bearer",

@@ -182,7 +182,8 @@ async def test_every_link_leads_to_something(callers: Callers, town: Town) -> No
     }
     walker = Walker(document, asking)
     assert walker.links
-    for link in walker.links:
+    # Last: it discards the one dead letter that the others need.
+    for link in sorted(walker.links, key=lambda link: link.target == "cancel_delivery"):
         if link.target == "end_session":
             await callers.person.login()  # the newest is first, and that is not the one who asks
         reply = await walker.follow(link)

@@ -209,15 +209,15 @@ async def targets(conn: "asyncpg.Connection", keys: Collection[Key]) -> Sequence
     ]
 
 
-# The bounds of ids are for the partitions; how they are put, and `state` in a CASE, is for the
-# planner, here and in `_RELEASE`. Before a new partition has statistics it takes what is pending,
-# and what lies between two bounds that it knows for a pair, for next to nothing, and compares each
-# row of a backlog with each of the batch.
+# Nothing but ids and leases says which deliveries, here and in `_RELEASE`: their partitions are
+# found as it goes. Whatever else narrowed them down - bounds of ids, `state` outside of a CASE -
+# the planner would take for few, on statistics that know nothing of the newest, and compare each of
+# a backlog with each of the batch.
 _SETTLE: Final = """
 WITH given AS (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::smallint[],
         $6::float8[], $7::smallint[], $8::text[], $9::text[], $10::uuid[], $11::int[],
-        $12::bytea[], $13::bytea[], $16::bytea[], $17::bytea[])
+        $12::bytea[], $13::bytea[], $14::bytea[], $15::bytea[])
     AS g (tenant_id, id, lease, state, attempts, due_in_s, status, error, reason, attempt_id,
         duration_ms, response_headers, response_body, request_headers, request_body)
 ), settled AS (
@@ -229,7 +229,6 @@ WITH given AS (
     FROM given
     WHERE d.tenant_id = given.tenant_id AND d.id = given.id AND d.lease = given.lease
         AND CASE d.state WHEN 'pending' THEN true ELSE false END
-        AND d.id >= $14 AND d.id <= ANY (ARRAY[$15::uuid])
     RETURNING given.*
 ), added AS (
     INSERT INTO crossdock.attempts
@@ -266,8 +265,6 @@ async def settle(conn: "asyncpg.Connection", batch: Sequence[Settled]) -> set[UU
         [one and one.duration_ms for one in made],
         [one and encode_headers(one.response_headers) for one in made],
         [one and one.response_body for one in made],
-        min(deliveries),
-        max(deliveries),
         [one and encode_headers(one.request_headers) for one in made],
         [one and one.request_body for one in made],
     )
@@ -281,7 +278,6 @@ FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::float8[])
     AS given (tenant_id, id, lease, due_in_s)
 WHERE d.tenant_id = given.tenant_id AND d.id = given.id AND d.lease = given.lease
     AND CASE d.state WHEN 'pending' THEN true ELSE false END
-    AND d.id >= $5 AND d.id <= ANY (ARRAY[$6::uuid])
 """
 
 
@@ -294,8 +290,6 @@ async def release(conn: "asyncpg.Connection", unused: Sequence[tuple[Leased, flo
         deliveries,
         [leased.lease for leased, _ in unused],
         [due_in_s for _, due_in_s in unused],
-        min(deliveries),
-        max(deliveries),
     )
 
 

@@ -1,4 +1,4 @@
-"""Results cost what they are, however much is pending: their plans, before there are statistics."""
+"""Results cost what they are, however much is pending: their plans, by statistics or without."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -78,6 +78,21 @@ async def test_leases_are_given_back_without_a_look_at_what_else_is_pending(
         explaining = Explaining(conn)
         await store.release(explaining, unused)  # type: ignore[arg-type]
     assert explaining.looked_at <= 2 * ENDED
+
+
+async def test_statistics_that_know_nothing_of_the_newest_change_nothing(
+    bed: DeliveryBed, backlog: tuple[UUID, list[Job]]
+) -> None:
+    tenant, _ = backlog
+    async with bed.database.session("owner") as owner:
+        await owner.execute("ANALYZE crossdock.deliveries")
+    jobs = await bed.persist(*(bed.arrival(tenant) for _ in range(400)))
+    async with bed.database.batch("dispatch", {tenant}) as conn:
+        explaining = Explaining(conn)
+        await store.release(explaining, [(job.leased, 0.0) for job in jobs[::2]])  # type: ignore[arg-type]
+        assert explaining.looked_at <= len(jobs)
+        await store.settle(explaining, [_delivered(job.leased) for job in jobs[1::2]])  # type: ignore[arg-type]
+        assert explaining.looked_at <= len(jobs)
 
 
 def _delivered(leased: Leased) -> Settled:
