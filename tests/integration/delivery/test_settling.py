@@ -65,7 +65,7 @@ async def test_results_are_found_by_their_ids_and_not_among_what_is_pending(
     settled = [_delivered(job.leased) for job in jobs[:: BACKLOG // ENDED]]
     async with bed.database.batch("dispatch", {tenant}) as conn:
         explaining = Explaining(conn)
-        await store.settle(explaining, settled)  # type: ignore[arg-type]
+        await store.settle(explaining, settled)
     assert explaining.looked_at <= 2 * ENDED
 
 
@@ -76,7 +76,7 @@ async def test_leases_are_given_back_without_a_look_at_what_else_is_pending(
     unused = [(job.leased, 0.0) for job in jobs[1 :: BACKLOG // ENDED]]
     async with bed.database.batch("dispatch", {tenant}) as conn:
         explaining = Explaining(conn)
-        await store.release(explaining, unused)  # type: ignore[arg-type]
+        await store.release(explaining, unused)
     assert explaining.looked_at <= 2 * ENDED
 
 
@@ -89,9 +89,9 @@ async def test_statistics_that_know_nothing_of_the_newest_change_nothing(
     jobs = await bed.persist(*(bed.arrival(tenant) for _ in range(400)))
     async with bed.database.batch("dispatch", {tenant}) as conn:
         explaining = Explaining(conn)
-        await store.release(explaining, [(job.leased, 0.0) for job in jobs[::2]])  # type: ignore[arg-type]
+        await store.release(explaining, [(job.leased, 0.0) for job in jobs[::2]])
         assert explaining.looked_at <= len(jobs)
-        await store.settle(explaining, [_delivered(job.leased) for job in jobs[1::2]])  # type: ignore[arg-type]
+        await store.settle(explaining, [_delivered(job.leased) for job in jobs[1::2]])
         assert explaining.looked_at <= len(jobs)
 
 

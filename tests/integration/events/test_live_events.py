@@ -24,10 +24,9 @@ async def test_an_event_is_heard_as_lists_show_it(caller: Any) -> None:
     async with listening(caller.http) as ear:
         event_id = await caller.publish("mine", payload={"total": 12})
         await ear.hears(event_id)
-    shown = await caller.stored(event_id)
-    for name in ("headers", "traceparent", "payload", "payload_base64"):
-        del shown[name]
-    assert ear.events == [shown]
+    await caller.stored(event_id)
+    listed = (await caller.http.get("/v1/events")).json()["items"]
+    assert ear.events == [one for one in listed if one["id"] == event_id]
     assert [one.id for one in ear.heard if one.data] == [event_id]
 
 
