@@ -61,7 +61,8 @@ async def has_feeds(conn: asyncpg.Connection, tenant_id: UUID) -> bool:
 
 async def erase_some(conn: asyncpg.Connection, table: Table, tenant_id: UUID, limit: int) -> int:
     """Delete some rows of the tenant that was entered; return how many there were."""
-    others, name = ", ".join(_others(table)), f"crossdock.{table.name}"
+    others = ", ".join(_others(table)) or "tenant_id"  # of a table with one row a tenant
+    name = f"crossdock.{table.name}"
     inside = f"FROM {name} WHERE tenant_id = $1"  # names are the schema's own
     done: str = await conn.execute(
         f"DELETE {inside} AND ({others}) IN (SELECT {others} {inside} LIMIT $2)", tenant_id, limit

@@ -165,7 +165,7 @@ async def test_an_event_type_reaches_no_other_subject(
     assert event.event_type.isascii()
     assert event.event_type.isprintable()
     assert " " not in event.event_type
-    stored = await bus.jetstream().get_msg(subjects.INGEST_STREAM, 1)
+    stored = await bus.jetstream().get_last_msg(subjects.INGEST_STREAM, subjects.ingest(0))
     assert stored.subject == subjects.ingest(0)
     assert len(stored.headers or {}) == 1
     subject = subjects.event("ten", "src", event.event_type)

@@ -159,6 +159,6 @@ async def test_a_plain_message_has_no_tail(
     await send(http, stripe, GOOD)
 
     jetstream = bus.jetstream()
-    message = await jetstream.get_msg("INGEST", 1)
+    message = await jetstream.get_last_msg("INGEST", "ingest.0")
     assert message.data is not None
     assert len(msgspec.msgpack.decode(message.data)) == 11
