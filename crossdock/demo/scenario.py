@@ -122,7 +122,8 @@ async def set_up(api: Api, receiver: Receiver) -> Scenario:
             "source_ids": source_ids,
             "retry": QUICK_RETRIES,
         }
-        destination = await api.post("/v1/destinations", wish)
+        # No breaker: it would rest between failures, and the demo is to see them all.
+        destination = await api.post("/v1/destinations", wish | {"breaker": "off"})
         receiver.expect(path, destination["secret"])
         destinations[path] = destination["id"]
     return Scenario(urls, secrets, destinations)
