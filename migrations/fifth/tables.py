@@ -24,7 +24,10 @@ STATEMENTS: Final = (
             CHECK (order_hold IN ('until_dead', 'until_delivered')),
         ADD CONSTRAINT destinations_breaker_check CHECK (breaker IN ('auto', 'open', 'off'))
     """,
-    "UPDATE crossdock.destinations SET disabled_at = updated_at WHERE state = 'disabled'",
+    """
+    ALTER TABLE crossdock.destinations ALTER COLUMN disabled_at TYPE timestamptz
+        USING CASE WHEN state = 'disabled' THEN updated_at END
+    """,
     "ALTER TABLE crossdock.deliveries ADD COLUMN line bigint, ADD COLUMN order_seq bigint",
     "DROP TRIGGER note_route ON crossdock.destinations",
     """
@@ -120,7 +123,11 @@ STATEMENTS: Final = (
         ADD COLUMN told_at timestamptz,
         ADD COLUMN resolved_told_at timestamptz
     """,
-    "UPDATE crossdock.alerts SET told_at = created_at, resolved_told_at = resolved_at",
+    """
+    ALTER TABLE crossdock.alerts
+        ALTER COLUMN told_at TYPE timestamptz USING created_at,
+        ALTER COLUMN resolved_told_at TYPE timestamptz USING resolved_at
+    """,
     """
     CREATE INDEX alerts_untold_idx ON crossdock.alerts (created_at) WHERE told_at IS NULL
     """,
@@ -183,6 +190,9 @@ STATEMENTS: Final = (
     """,
 )
 """The types of the releases before stay beside the new ones: their workers go on persisting.
+
+Columns of rows that there are already are filled by `USING`: row-level security, which is forced, hides
+all rows from the owner, and an UPDATE of the owner's would find none.
 
 What an older worker stores has no `line`: order begins when all workers are of this release.
 """

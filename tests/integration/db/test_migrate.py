@@ -13,11 +13,14 @@ import asyncpg
 import msgspec
 import pytest
 import structlog
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
+import crossdock.db.migrate as migrations
+from crossdock import ids
 from crossdock.config import DatabaseSettings
 from crossdock.db.engine import engine_of
 from crossdock.db.migrate import migrate, newest_revision
@@ -79,6 +82,47 @@ async def test_migrating_again_changes_nothing_and_many_may_do_it_at_once(empty:
         ahead = "SELECT count(*) FROM crossdock.partitions('events') WHERE high > $1"
         now = await connection.fetchval("SELECT crossdock.uuid7_floor(now())")
         assert await connection.fetchval(ahead, now) >= 8
+    finally:
+        await connection.close()
+
+
+async def test_0005_fills_its_columns_though_policies_hide_all_rows_from_the_owner(
+    empty: Empty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin, settings = empty
+
+    def up_to_0004(connection: Connection) -> None:
+        config = migrations._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0004")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(migrations, "_run", up_to_0004)
+        await migrate(admin, settings)
+    tenant = ids.new()
+    connection = await asyncpg.connect(admin)
+    try:
+        await connection.execute(
+            "INSERT INTO crossdock.tenants (id, slug, name) VALUES ($1, 'acme', 'Acme')", tenant
+        )
+        for name, state in (("on", "enabled"), ("off", "disabled")):
+            await connection.execute(
+                "INSERT INTO crossdock.destinations (tenant_id, id, name, url, state, updated_at)"
+                " VALUES ($1, $2, $3, 'https://example.com/', $4, '2026-01-01')",
+                *(tenant, ids.new(), name, state),
+            )
+        await connection.execute(
+            "INSERT INTO crossdock.alerts (tenant_id, id, kind, subject, level, created_at)"
+            " VALUES ($1, $2, 'quota', 'users', 80, '2026-01-01')",
+            *(tenant, ids.new()),
+        )
+        await migrate(admin, settings)
+        told = "SELECT told_at = created_at AND resolved_told_at IS NULL FROM crossdock.alerts"
+        assert await connection.fetchval(told), "not told again"
+        rows = await connection.fetch(
+            "SELECT state, disabled_at = updated_at FROM crossdock.destinations"
+        )
+        assert dict(map(tuple, rows)) == {"enabled": None, "disabled": True}
     finally:
         await connection.close()
 
