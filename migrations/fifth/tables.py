@@ -191,8 +191,8 @@ STATEMENTS: Final = (
 )
 """The types of the releases before stay beside the new ones: their workers go on persisting.
 
-Columns of rows that there are already are filled by `USING`: row-level security, which is forced, hides
-all rows from the owner, and an UPDATE of the owner's would find none.
+Columns of rows that there are already are filled by `USING`: row-level security, which is forced,
+hides all rows from the owner, and an UPDATE of the owner's would find none.
 
 What an older worker stores has no `line`: order begins when all workers are of this release.
 """
