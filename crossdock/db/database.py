@@ -113,10 +113,21 @@ class Database:
 
     @asynccontextmanager
     async def batch(
-        self, role: Literal["ingest", "dispatch"], tenant_ids: Collection[UUID]
+        self,
+        role: Literal["ingest", "dispatch"],
+        tenant_ids: Collection[UUID],
+        *,
+        numbered: bool = False,
     ) -> AsyncIterator[asyncpg.Connection]:
-        """Enter the tenants of a batch: one transaction that sees their rows and no others."""
-        async with self.transaction(role, _begin(tenant_ids)) as connection:
+        """Enter the tenants of a batch: one transaction that sees their rows and no others.
+
+        Args:
+            role: what it may do.
+            tenant_ids: whose rows.
+            numbered: give it its own number before it reads anything. Whoever waits for those that
+                go by what was true before a moment (`missed` replays do) sees only numbered ones.
+        """
+        async with self.transaction(role, _begin(tenant_ids, numbered=numbered)) as connection:
             yield connection
 
     @asynccontextmanager
@@ -192,14 +203,16 @@ def _unopened(role: DatabaseRole) -> ConfigurationError:
     return ConfigurationError(f"This process was not opened with the role {role}.")
 
 
-def _begin(tenant_ids: Collection[UUID]) -> str:
+def _begin(tenant_ids: Collection[UUID], *, numbered: bool) -> str:
     """Return the statements that begin a transaction inside a set of tenants, in one round trip.
 
     It is what `crossdock.enter_many` does, without its conversions of 500 ids back and forth. Only
     the simple protocol takes two statements at once, so the text is written out: by `hex`, so that
-    it holds nothing but digits and commas. A UUID without its dashes is one, too.
+    it holds nothing but digits and commas. A UUID without its dashes is one, too. A number is given
+    by a statement of its own: the next one's snapshot is then taken after it.
     """
+    begin = "BEGIN; SELECT pg_current_xact_id()" if numbered else "BEGIN"
     if not tenant_ids:
-        return "BEGIN"
+        return begin
     inside = b"".join([tenant.bytes for tenant in tenant_ids]).hex(",", 16)
-    return f"BEGIN; SET LOCAL crossdock.tenant_ids = '{inside}'"
+    return f"{begin}; SET LOCAL crossdock.tenant_ids = '{inside}'"

@@ -176,9 +176,13 @@ class _Doomed(Database):
 
     @asynccontextmanager
     async def batch(
-        self, role: Literal["ingest", "dispatch"], tenant_ids: Collection[UUID]
+        self,
+        role: Literal["ingest", "dispatch"],
+        tenant_ids: Collection[UUID],
+        *,
+        numbered: bool = False,
     ) -> AsyncIterator[asyncpg.Connection]:
-        async with super().batch(role, tenant_ids) as connection:
+        async with super().batch(role, tenant_ids, numbered=numbered) as connection:
             yield connection
             if self.moment == "before_commit" and self.told.events:
                 _die()

@@ -15,12 +15,9 @@ _SINCE: Final = """
 SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
     ARRAY(SELECT DISTINCT tenant_id FROM crossdock.route_changes WHERE position >= $1)
 """
-_SINCE_NUMBERED: Final = f"{_SINCE}, pg_current_xact_id()::text"
 
 
-async def since(
-    conn: asyncpg.Connection, position: int, *, numbered: bool = False
-) -> tuple[int, list[UUID]]:
+async def since(conn: asyncpg.Connection, position: int) -> tuple[int, list[UUID]]:
     """Return who changed from a transaction on, and the one up to which all is known.
 
     Transactions below the position returned have all finished, and this statement sees them.
@@ -28,8 +25,6 @@ async def since(
     Args:
         conn: a transaction.
         position: that up to which all was known before.
-        numbered: give this transaction its own number now. Whoever waits for those that go by what
-            was true before a moment (`missed` replays do) sees only numbered ones.
     """
-    row = await conn.fetchrow(_SINCE_NUMBERED if numbered else _SINCE, position)
+    row = await conn.fetchrow(_SINCE, position)
     return row[0], row[1]

@@ -8,7 +8,7 @@ was accepted is never missed.
 """
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 from uuid import UUID
 
@@ -38,8 +38,10 @@ class Routes:
         self._clock = clock
         self._matchers_bytes = matchers_bytes
         self._known: dict[UUID, Routed] = {}
-        self._judging: dict[UUID, Routed] = {}
-        """Those of them that have filters or order, the one that was asked for last at the end."""
+        self._matchers: dict[UUID, int] = {}
+        """About the bytes of those that have a matcher, the one that was used last at the end."""
+        self._taken = 0
+        """All those bytes."""
         self._position = changes.NOTHING_YET
         self._asked_at = clock()
         self._forgotten = 0
@@ -49,7 +51,7 @@ class Routes:
         """Return the destinations of tenants, as of now; one that is not here is missing.
 
         Args:
-            conn: inside the transaction that will use them, with these tenants entered.
+            conn: inside the transaction that will use them, numbered, with these tenants entered.
             tenants: whose.
         """
         await self._forget_changed(conn)
@@ -69,39 +71,40 @@ class Routes:
         if self._clock() - self._asked_at > changes.FEED_S:
             self._forget_all()
         asked = self._position
-        position, changed = await changes.since(conn, asked, numbered=True)
+        position, changed = await changes.since(conn, asked)
         self._asked_at = self._clock()
         if asked != changes.NOTHING_YET and position < asked:  # another server, or one restored
             self._forget_all()
         elif changed:
             self._forgotten += 1
             for tenant in changed:
-                self._known.pop(tenant, None)
-                self._judging.pop(tenant, None)
+                self._forget(tenant)
         if self._position in {asked, changes.NOTHING_YET}:  # unless another batch has come further
             self._position = position
 
     def _forget_all(self) -> None:
         self._forgotten += 1
         self._known.clear()
-        self._judging.clear()
+        self._matchers.clear()
+        self._taken = 0
         self._position = changes.NOTHING_YET
 
-    def judged(self, tenants: Collection[UUID]) -> None:
-        """Forget what takes too much memory, after these tenants' filters were used."""
-        for tenant in tenants:
-            self._judging.pop(tenant, None)
-            if tenant in self._known:
-                self._judging[tenant] = self._known[tenant]
-        taken = sum(routed.size for routed in self._judging.values())
-        while taken > self._matchers_bytes and len(self._judging) > 1:
-            tenant = next(iter(self._judging))
-            taken -= self._judging.pop(tenant).size
-            self._known.pop(tenant, None)
+    def _forget(self, tenant: UUID) -> None:
+        self._known.pop(tenant, None)
+        self._taken -= self._matchers.pop(tenant, 0)
+
+    def used(self, routes: Mapping[UUID, Routed]) -> None:
+        """Forget what takes too much memory, after these tenants' events were matched."""
+        for tenant, routed in routes.items():
+            if routed.size and self._known.get(tenant) is routed:
+                self._taken += routed.size - self._matchers.pop(tenant, 0)
+                self._matchers[tenant] = routed.size
+        while self._taken > self._matchers_bytes and len(self._matchers) > 1:
+            self._forget(next(iter(self._matchers)))
 
     def _keep(self, read: dict[UUID, Routed]) -> None:
-        self._known.update(read)
+        for tenant, routed in read.items():
+            self._forget(tenant)
+            self._known[tenant] = routed
         while len(self._known) > self._capacity:
-            tenant = next(iter(self._known))
-            del self._known[tenant]
-            self._judging.pop(tenant, None)
+            self._forget(next(iter(self._known)))

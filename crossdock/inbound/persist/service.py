@@ -144,7 +144,7 @@ class Persister:
         now = self._clock()
         lease = Lease(ids.new(now), self._lease_s, now + self._lease_s)
         tenants = {batch[at].tenant_id for at in ordered.firsts}
-        async with self._database.batch("ingest", tenants) as conn:
+        async with self._database.batch("ingest", tenants, numbered=True) as conn:
             routes = await self._routes.of(conn, tenants)
             here = [at for at in ordered.firsts if batch[at].tenant_id in routes]
             if any(batch[at].is_held for at in here):
@@ -200,6 +200,7 @@ class Persister:
             for at, one in (await self._judged(conn, judged, routes)).items():
                 wanted[at] = one
                 told[at] = replace(batch[at], matched=min(len(one), matching.MOST_TOLD))
+        self._routes.used(routes)
         return told, wanted
 
     async def _judged(
@@ -225,7 +226,6 @@ class Persister:
         ]
         found, errors = await asyncio.to_thread(matching.judge, work)
         FILTER_ERRORS.inc(errors)
-        self._routes.judged({one.tenant_id for one in arrivals.values()})
         return found
 
 

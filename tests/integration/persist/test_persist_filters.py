@@ -266,6 +266,24 @@ async def test_compiled_filters_take_so_much_memory_and_no_more(
     async with database.batch("ingest", everybody) as conn:
         found = await routes.of(conn, everybody)
         assert all(routed.matcher.size > 1_000 for routed in found.values())
-        routes.judged(everybody)
-        assert list(routes._judging) == list(routes._known) == everybody[-1:]
+        routes.used({one: found[one] for one in everybody})
+        assert list(routes._matchers) == list(routes._known) == everybody[-1:]
+        assert routes._taken == found[everybody[-1]].size
         assert len(await routes.of(conn, everybody)) == 6
+
+
+async def test_many_plain_destinations_count_for_that_memory_too(
+    world: World, database: Database, persister: Persister
+) -> None:
+    many = tenant(*(Destination(fresh(), event_types=("order.*",)) for _ in range(20)))
+    await world.add(many, few := tenant(Destination(fresh())))
+    await persister.persist([world.webhook(many), world.webhook(few)])
+    routes = persister._routes
+    assert list(routes._matchers) == [many.id]
+    assert routes._taken == routes._known[many.id].size > 0
+    await world.admin.execute(
+        "UPDATE crossdock.destinations SET event_types = '{refund}' WHERE tenant_id = $1", many.id
+    )
+    async with database.batch("ingest", [few.id]) as conn:
+        await routes.of(conn, [few.id])
+    assert (routes._matchers, routes._taken) == ({}, 0)
