@@ -41,7 +41,7 @@ class _Loud:
     async def _send(self, session: aiohttp.ClientSession) -> None:
         self._number += BATCH
         events = [
-            {"id": f"{self._began}-{one}", "event_type": "invoice.paid", "payload": body(one, 0.0)}
+            {"id": f"{self._began}-{one}", "event_type": "invoice.paid", "payload": body(one)}
             for one in range(self._number, self._number + BATCH)
         ]
         async with session.post(

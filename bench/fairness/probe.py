@@ -62,7 +62,7 @@ class _Quiet:
         self._sent_at[serial] = time.perf_counter()
         async with session.post(
             f"{self._probe.url}/v1/events",
-            json={"id": str(serial), "event_type": "invoice.paid", "payload": body(serial, 0.0)},
+            json={"id": str(serial), "event_type": "invoice.paid", "payload": body(serial)},
             headers={"authorization": f"Bearer {self._probe.key}"},
         ) as answer:
             if answer.status != 202:

@@ -37,11 +37,10 @@ class Noise(msgspec.Struct, frozen=True):
     per_s: int
 
 
-def body(number: int, at: float) -> dict[str, object]:
-    """Return a payload like that of an invoice, with the moment at which it was sent."""
+def body(number: int) -> dict[str, object]:
+    """Return a payload like that of an invoice."""
     return {
         "number": number,
-        "at": at,
         "customer": f"cus_{number % 97}",
         "lines": [{"sku": f"sku_{number % 31}", "amount": 1990}],
         "note": "x" * (BODY_BYTES - 160),

@@ -65,7 +65,8 @@ class Target(msgspec.Struct, frozen=True):
     secrets: tuple[SealedSecret, ...]
     retry: RetryPolicy | None
     timeout_s: float
-    failing_since: datetime | None
+    failing_s: float | None
+    """For how long it has known nothing but failures, by the database's clock, when it was read."""
     version: int
     kind: Kind = "http"
     settings: Settings | None = None

@@ -4,7 +4,7 @@ Pure: clock and randomness are passed in. See `docs/delivery.md` for the same in
 """
 
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Final, Protocol
@@ -253,9 +253,9 @@ def is_final_allowed(status: int) -> bool:
     return 400 <= status < 500 and status not in _ALWAYS_RETRIED  # noqa: PLR2004
 
 
-def is_given_up(failing_since: datetime | None, now: datetime) -> bool:
+def is_given_up(failing_s: float | None) -> bool:
     """Tell whether a destination has failed for so long that it is switched off."""
-    return failing_since is not None and (now - failing_since).total_seconds() >= DISABLE_AFTER_S
+    return failing_s is not None and failing_s >= DISABLE_AFTER_S
 
 
 def retry_after_s(text: str | None, now: float) -> float | None:

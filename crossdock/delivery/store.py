@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from crossdock import ids
 from crossdock.db.pages import newest_first
 from crossdock.delivery.model import Attempt, Delivery, DeliveryFilter, DeliveryState
-from crossdock.delivery.tables import attempts, deliveries, of_event
+from crossdock.delivery.tables import attempts, deliveries, not_before, of_event
 from crossdock.inbound.tables import events
 from crossdock.paging import Window
 
@@ -160,13 +160,13 @@ async def are_ordered(
 async def attempts_of(
     conn: AsyncConnection, tenant_id: UUID, delivery_id: UUID
 ) -> Sequence[Attempt]:
-    """Return the attempts of a delivery, first to last; all are younger than it."""
+    """Return the attempts of a delivery, first to last."""
     query = (
         select(*(one for one in attempts.c if one.name != "tenant_id"))
         .where(
             attempts.c.tenant_id == tenant_id,
             attempts.c.delivery_id == delivery_id,
-            attempts.c.id >= delivery_id,
+            not_before(delivery_id),
         )
         .order_by(attempts.c.number, attempts.c.id)
     )

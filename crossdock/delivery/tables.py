@@ -1,5 +1,6 @@
 """Tables of destinations, deliveries, attempts and replays."""
 
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -26,6 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from crossdock import ids
 from crossdock.db.schema import (
     OWN_RECORD,
     HeaderPairs,
@@ -179,6 +181,15 @@ attempts: Final = tenant_table(
     partitioned=True,
 )
 """One call of a destination each; its moment is its id's."""
+
+MOST_BEHIND: Final = timedelta(days=1)
+"""So far behind the clock of a gateway, at most, is that of a worker."""
+
+
+def not_before(delivery_id: UUID) -> ColumnElement[bool]:
+    """Return the condition that spares the partitions in which no attempt of a delivery can be."""
+    return attempts.c.id >= ids.floor(ids.time_of(delivery_id) - MOST_BEHIND)
+
 
 replays: Final = tenant_table(
     "replays",

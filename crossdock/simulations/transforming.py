@@ -86,7 +86,7 @@ def target(destination: Destination) -> Target:
         secrets=destination.secrets,
         retry=None,
         timeout_s=destination.timeout_s,
-        failing_since=None,
+        failing_s=None,
         version=destination.version,
         kind=destination.kind,
         settings=destination.settings,

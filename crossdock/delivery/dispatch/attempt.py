@@ -71,7 +71,8 @@ class Attempter:
         """Call the destination once; whatever happens is part of the answer."""
         attempt_id = uuid_of(native.uuid7(int(self._clock() * 1000)))
         started = time.perf_counter()
-        load = await self._load(leased, cargo, ready)
+        plain = ready.target.transform is None
+        load = Sent(cargo) if plain else await self._transformed(leased, cargo, ready)
         if isinstance(load, Away):
             settled = Settled(leased, "cancelled", leased.attempts, reason="transformed_away")
             return Attempted(settled, _UNCALLED, time.perf_counter() - started)
@@ -98,10 +99,10 @@ class Attempter:
         )
         return Attempted(self._settled(leased, cargo, attempt, decision), result, took)
 
-    async def _load(self, leased: Leased, cargo: Cargo, ready: Ready) -> Sent | Away | CallFailed:
-        """Return what goes out: what the destination's script makes of the event."""
-        if ready.target.transform is None:
-            return Sent(cargo)
+    async def _transformed(
+        self, leased: Leased, cargo: Cargo, ready: Ready
+    ) -> Sent | Away | CallFailed:
+        """Return what the destination's script makes of the event."""
         left_s = leased.lease_ends - self._clock() - self.timeout(ready.target)
         try:
             return await transform(self._sandbox, ready.target, cargo, left_s)

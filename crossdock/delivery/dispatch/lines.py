@@ -83,7 +83,8 @@ class Lines(Generic[T]):
         """Return how many deliveries of a destination may fly at once; one at least."""
         if self._cap_of is None:
             return self.caps.destination
-        return max(1, min(self.caps.destination, self._cap_of(key)))
+        most, wanted = self.caps.destination, self._cap_of(key)
+        return most if wanted >= most else max(1, wanted)
 
     def held(self, key: Key) -> int:
         """Return how many deliveries of a destination wait here."""

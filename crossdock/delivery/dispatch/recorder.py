@@ -10,7 +10,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final
 
@@ -148,12 +147,11 @@ class Recorder:
 
     async def _linger(self) -> None:
         """Let others join the first result, for as long as nobody waits for it."""
-        if len(self._outcomes) >= BATCH:
-            return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LINGER_S):
-                await self._urgent.wait()
-                await asyncio.sleep(ORDERED_LINGER_S)
+        if len(self._outcomes) < BATCH:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LINGER_S):
+                    await self._urgent.wait()
+                    await asyncio.sleep(ORDERED_LINGER_S)
         self._urgent.clear()
 
     async def flushed(self) -> None:
@@ -191,7 +189,7 @@ class Recorder:
         settled = [outcome.settled for outcome in batch]
         tenants = {one.leased.tenant_id for one in settled}
         tenants.update(leased.tenant_id for leased, _ in unused)
-        changes, disabled = verdicts(batch, datetime.fromtimestamp(self._clock(), UTC))
+        changes, disabled = verdicts(batch)
         lines = {one.leased.id: line for one in settled if (line := _line_ended(one)) is not None}
         turn = _Turn()
         async with self._database.batch("dispatch", tenants) as conn:
@@ -265,7 +263,7 @@ def _line_ended(settled: Settled) -> Line | None:
 
 
 def verdicts(
-    batch: Sequence[Outcome], now: datetime
+    batch: Sequence[Outcome],
 ) -> tuple[dict[Key, bool], dict[Key, DisabledReason]]:
     """Return which destinations begin or end to fail, and which are to be switched off.
 
@@ -281,14 +279,14 @@ def verdicts(
         if settled.state == "delivered":
             if disabled.get(key) == "failing":
                 del disabled[key]
-            if target.failing_since is not None:
+            if target.failing_s is not None:
                 changes[key] = False
             else:
                 changes.pop(key, None)
         elif settled.reason == "gone":
             disabled[key] = "gone"
-        elif target.failing_since is None:
+        elif target.failing_s is None:
             changes[key] = True
-        elif key not in changes and rules.is_given_up(target.failing_since, now):
+        elif key not in changes and rules.is_given_up(target.failing_s):
             disabled.setdefault(key, "failing")
     return changes, disabled

@@ -174,8 +174,9 @@ async def cargoes(
 
 _TARGETS: Final = """
 SELECT d.tenant_id, d.id, d.url, d.state = 'enabled' AND t.state = 'active', d.secrets, d.retry,
-    d.timeout_s, d.failing_since, d.version, d.kind, d.settings, d.credentials, d.transform,
-    d.signing, d.rate, d.concurrency, d.order_by, d.order_hold, d.breaker
+    d.timeout_s, extract(epoch FROM now() - d.failing_since)::float8, d.version, d.kind, d.settings,
+    d.credentials, d.transform, d.signing, d.rate, d.concurrency, d.order_by, d.order_hold,
+    d.breaker
 FROM unnest($1::uuid[], $2::uuid[]) AS wanted (tenant_id, id)
 JOIN crossdock.destinations AS d ON d.tenant_id = wanted.tenant_id AND d.id = wanted.id
 JOIN crossdock.tenants AS t ON t.id = wanted.tenant_id
@@ -193,7 +194,7 @@ async def targets(conn: "asyncpg.Connection", keys: Collection[Key]) -> Sequence
             secrets=secrets_model.decode(row[4]),
             retry=None if row[5] is None else _policy.decode(row[5]),
             timeout_s=row[6],
-            failing_since=row[7],
+            failing_s=row[7],
             version=row[8],
             kind=row[9],
             settings=None if row[10] is None else _settings.decode(row[10]),

@@ -1,7 +1,7 @@
 """A POST to the destination's URL, with whatever it wants to be convinced by."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Final
@@ -33,33 +33,48 @@ class HttpCarrier:
         """Return the destination's headers, the script's, and over them ours with a signature."""
         return ready.headers(cargo, now, extra)
 
-    async def carry(self, parcel: Parcel, ready: Ready, timeout_s: float) -> Response:
+    def carry(
+        self, parcel: Parcel, ready: Ready, timeout_s: float
+    ) -> Coroutine[None, None, Response]:
         """Post it.
 
         Raises:
             CallFailed: there was no answer, or nothing to be convinced by.
         """
-        return await self.send(parcel.headers, parcel.cargo.body, ready, timeout_s)
+        return self.send(parcel.headers, parcel.cargo.body, ready, timeout_s)
 
-    async def send(
+    def send(
         self, headers: Mapping[str, str], body: bytes, ready: Ready, timeout_s: float
-    ) -> Response:
+    ) -> Coroutine[None, None, Response]:
         """Post a body that is nobody's delivery; as `carry`.
+
+        No coroutine of its own: most calls need nothing but the client's, and each in between is
+        gone through again whenever there is something to read.
 
         Raises:
             CallFailed: there was no answer, or nothing to be convinced by.
         """
         match ready.auth:
             case ClientCredentials() as auth:
-                return await self._with_token(headers, body, ready, auth, timeout_s)
+                return self._with_token(headers, body, ready, auth, timeout_s)
             case MutualTls() as auth:
-                ends = self._now() + timeout_s
-                async with _within(timeout_s):
-                    tls = await self._contexts.get(ready.key, ready.target.version, auth)
-                left = max(_LEAST_S, ends - self._now())
-                return await self._client.post(ready.url, headers, body, left, tls=tls)
+                return self._with_certificate(headers, body, ready, auth, timeout_s)
             case _:
-                return await self._client.post(ready.url, headers, body, timeout_s)
+                return self._client.post(ready.url, headers, body, timeout_s)
+
+    async def _with_certificate(
+        self,
+        headers: Mapping[str, str],
+        body: bytes,
+        ready: Ready,
+        auth: MutualTls,
+        timeout_s: float,
+    ) -> Response:
+        ends = self._now() + timeout_s
+        async with _within(timeout_s):
+            tls = await self._contexts.get(ready.key, ready.target.version, auth)
+        left = max(_LEAST_S, ends - self._now())
+        return await self._client.post(ready.url, headers, body, left, tls=tls)
 
     async def _with_token(
         self,

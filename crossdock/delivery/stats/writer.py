@@ -65,7 +65,10 @@ class Tally:
         for one in settled:
             if one.attempt is None and one.state != "dead":
                 continue
-            count = self._counts.setdefault((*one.key, hour), _Count())
+            key = (*one.key, hour)
+            count = self._counts.get(key)
+            if count is None:
+                count = self._counts[key] = _Count()
             if one.state == "dead":
                 count.dead += 1
             if one.attempt is not None:
@@ -94,6 +97,9 @@ class Tally:
             await self.flush()
         except DatabaseUnavailable as error:
             log.warning("counts_lost", reason=str(error))
+        except Exception:
+            # Ours to mend, and no reason to leave the rest of the shutdown undone.
+            log.exception("counts_broke")
 
     async def flush(self) -> None:
         """Write what was counted so far.

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from crossdock.delivery.model import Attempt, Delivery
-from crossdock.delivery.tables import attempts, deliveries, destinations, of_event
+from crossdock.delivery.tables import attempts, deliveries, destinations, not_before, of_event
 from crossdock.delivery.timeline.model import Course
 from crossdock.inbound.tables import events, sources
 
@@ -71,7 +71,7 @@ async def attempts_of(
         .where(
             attempts.c.tenant_id == tenant_id,
             attempts.c.delivery_id == any_(_array(delivery_ids)),
-            attempts.c.id >= min(delivery_ids),
+            not_before(min(delivery_ids)),
         )
         .order_by(attempts.c.id.desc())
         .limit(limit)

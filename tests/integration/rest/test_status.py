@@ -1,5 +1,6 @@
 """How deliveries do, over HTTP: timelines, statistics, dead letters in numbers, replays as jobs."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -40,6 +41,22 @@ async def test_a_timeline_is_shown_by_the_events_id_or_a_duplicates(caller: Any,
     other = await caller.http.get(f"/v1/events/{ids.encode('evt', alias)}/timeline")
     assert other.json() == found
     assert (await caller.http.get(f"/v1/events/{destination}/timeline")).status_code == 404
+
+
+async def test_attempts_by_a_clock_that_is_behind_are_shown(
+    caller: Any, rows: Any, admin: Any
+) -> None:
+    made = (await caller.http.post("/v1/destinations", json={"name": "d", "kind": "inbox"})).json()
+    event = await rows.event(caller.tenant_id)
+    delivery = await rows.delivery(caller.tenant_id, event, ids.decode("dst", made["id"]))
+    hour_ago = ids.floor(datetime.now(UTC) - timedelta(hours=1))
+    await admin.execute(
+        "UPDATE crossdock.attempts SET id = $1 WHERE delivery_id = $2", hour_ago, delivery
+    )
+    shown = await caller.http.get(f"/v1/deliveries/{ids.encode('dlv', delivery)}")
+    assert len(shown.json()["attempts"]) == 1
+    story = await caller.http.get(f"/v1/events/{ids.encode('evt', event)}/timeline")
+    assert "attempt" in {one["type"] for one in story.json()["entries"]}
 
 
 async def test_long_answers_are_cut_between_letters_and_secrets_hidden(

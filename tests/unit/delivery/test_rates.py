@@ -25,7 +25,7 @@ def target(rate: Rate | None, number: int = 2) -> Target:
         secrets=(),
         retry=None,
         timeout_s=15,
-        failing_since=None,
+        failing_s=None,
         version=1,
         rate=rate,
     )
