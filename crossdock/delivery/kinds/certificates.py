@@ -19,11 +19,10 @@ from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
     PrivateFormat,
-    load_pem_private_key,
 )
 
 from crossdock.delivery.client import CallFailed
-from crossdock.delivery.destinations.certificates import expires_at
+from crossdock.delivery.destinations.certificates import expires_at, load_key
 from crossdock.delivery.destinations.credentials import MutualTls
 
 CAPACITY: Final = 64
@@ -53,6 +52,7 @@ class Contexts:
 
         Raises:
             CallFailed: of the kind `tls`, the certificate has expired or can't be used.
+            OSError: the context can't be made just now.
         """
         found = self._made.get(key)
         if found is None or found.version != version:
@@ -68,6 +68,11 @@ class Contexts:
             return await asyncio.shield(found.making)
         except (ssl.SSLError, ValueError, TypeError) as error:
             raise CallFailed("tls", "the certificate we are to show can't be used") from error
+        except OSError:
+            # No room for the file, or no descriptor: another time there may be.
+            if self._made.get(key) is found:
+                del self._made[key]
+            raise
 
 
 def _seen(task: "asyncio.Task[ssl.SSLContext]") -> None:
@@ -81,7 +86,9 @@ def _context(auth: MutualTls) -> ssl.SSLContext:
     # The standard library takes a key only from a file: it is there for a moment, sealed by a
     # password that is nowhere else.
     password = os.urandom(32).hex()
-    key = load_pem_private_key(auth.private_key.encode(), password=None)
+    key = load_key(auth.private_key)
+    if key is None:
+        raise ValueError("This is no key.")
     sealed = key.private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(password.encode())
     )

@@ -2,8 +2,10 @@
 
 import asyncio
 import ssl
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -104,6 +106,17 @@ async def test_what_expires_later_is_a_tls_failure_and_no_call(authority: Author
         await Contexts().get(KEY, 1, MutualTls(certificate, key))
     assert caught.value.kind == "tls"
     assert "expired" in str(caught.value)
+
+
+async def test_a_disk_that_was_full_for_a_moment_costs_no_more_than_that(
+    authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contexts, auth = Contexts(), pair(authority, "me")
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+        with pytest.raises(FileNotFoundError):
+            await contexts.get(KEY, 1, auth)
+    assert isinstance(await contexts.get(KEY, 1, auth), ssl.SSLContext)
 
 
 async def test_an_edit_is_not_refused_for_what_has_expired_since(
