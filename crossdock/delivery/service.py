@@ -153,7 +153,7 @@ class Deliveries:
             if one.wanted
         ]
         if not wanted:
-            raise Conflict("No enabled destination wants events of that source and type.")
+            raise Conflict("No enabled destination wants that event now.")
         now = self._clock()
         async with self._database.tenant(tenant_id) as conn:
             if any(line is not None for _, line in wanted):

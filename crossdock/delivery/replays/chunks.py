@@ -70,7 +70,7 @@ async def of_deliveries(making: Making, replay: Replay) -> Chunk | Waiting:
     seen = await store.candidates(conn, replay, making.limit)
     if not seen:
         return Chunk(replay.cursor, 0, 0, is_last=True)
-    living = await store.living_destinations(conn, tenant_id)
+    living = await destinations.living(conn, tenant_id, {one.destination_id for one in seen})
     states: Collection[DeliveryState] = (
         store.FINISHED
         if wanted.state is None

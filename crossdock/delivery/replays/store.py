@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from crossdock.db.pages import newest_first
 from crossdock.delivery.model import DeliveryState, Replay, ReplayFilter, ReplayState
 from crossdock.delivery.replays import rules
-from crossdock.delivery.tables import deliveries, destinations, replays
+from crossdock.delivery.tables import deliveries, replays
 from crossdock.inbound.tables import events
 from crossdock.paging import Window
 
@@ -238,13 +238,6 @@ async def crowded(
     """Return a destination for which more than so many deliveries wait, if there is one."""
     given = {"ids": list(destination_ids), "tenant_id": tenant_id, "most": most}
     return (await conn.execute(_TOO_MANY, given)).scalar_one_or_none()
-
-
-async def living_destinations(conn: AsyncConnection, tenant_id: UUID) -> dict[UUID, bool]:
-    """Return the destinations that a tenant still has, and which of them want order."""
-    query = select(destinations.c.id, destinations.c.order_by.is_not(None).label("is_ordered"))
-    rows = await conn.execute(query.where(destinations.c.tenant_id == tenant_id))
-    return {row.id: row.is_ordered for row in rows}
 
 
 async def advance(
