@@ -10,8 +10,16 @@ from crossdock.cli.options import print_json
 
 app = typer.Typer(no_args_is_help=True, help="List, show, replay and cancel deliveries.")
 
-_COLUMNS: Final = ("id", "state", "attempts", "last_status", "last_error", "reason", "due_at")
-_DEAD: Final = ("id", "reason", "last_status", "last_error", "attempts", "destination_id")
+_COLUMNS: Final = (
+    "id",
+    "state",
+    "attempt_count",
+    "last_status",
+    "last_error",
+    "reason",
+    "next_attempt_at",
+)
+_DEAD: Final = ("id", "reason", "last_status", "last_error", "attempt_count", "destination_id")
 _PAGE: Final = 100
 
 Delivery = Annotated[str, typer.Argument(metavar="DLV", help="`dlv_…`.")]

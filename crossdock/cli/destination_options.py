@@ -1,5 +1,6 @@
 """What a destination is made and changed by on the command line, and the body it makes."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal
 
 import typer
@@ -37,7 +38,10 @@ Settings = Annotated[
 Rate = Annotated[
     str | None, typer.Option(metavar="COUNT/SECONDS", help="Attempts at most: `10/1`.")
 ]
-Concurrency = Annotated[int | None, typer.Option(min=1, help="Attempts under way at once.")]
+Concurrency = Annotated[
+    int | None,
+    typer.Option(min=0, help="Attempts under way at once; 0 for as many as the installation lets."),
+]
 OrderBy = Annotated[
     str | None,
     typer.Option(metavar="KEY", help="Keep order by `source`, or a pointer: `/data/customer`."),
@@ -56,13 +60,7 @@ Breaker = Annotated[
 ]
 
 NONE: Final = ""
-"""Given for an option of `change`, it takes away what there is."""
-
-_FILES: Final = {
-    "settings": "The settings",
-    "auth": "The credentials",
-    "retry": "The schedule",
-}
+"""Given for an option of `change` that is text, it takes away what there is."""
 
 
 def body(**options: Any) -> dict[str, Any]:
@@ -72,18 +70,9 @@ def body(**options: Any) -> dict[str, Any]:
         ConfigurationError: a file can't be read, or an option is not in its form.
     """
     made = api.given(**options)
-    for name, what in _FILES.items():
-        if name in made:
-            made[name] = None if made[name] == NONE else api.read_json(made[name], what)
-    if (script := made.get("transform")) is not None:
-        made["transform"] = None if script == NONE else _text(script)
-    if made.get("filter") == NONE:
-        made["filter"] = None
-    if "headers" in made:
-        made["headers"] = dict(_pair(one) for one in made["headers"])
-    if "rate" in made:
-        made["rate"] = _rate(made["rate"])
     order_by, hold = made.pop("order_by", None), made.pop("hold", None)
+    for name in made.keys() & _READ.keys():
+        made[name] = None if made[name] == NONE else _READ[name](made[name])
     if order_by == NONE:
         made["order"] = None
     elif order_by is not None or hold is not None:
@@ -91,6 +80,14 @@ def body(**options: Any) -> dict[str, Any]:
     if "filter" in made:
         made["filter_"] = made.pop("filter")
     return made
+
+
+def _json(what: str) -> Callable[[str], Any]:
+    return lambda file: api.read_json(file, what)
+
+
+def _listed(given: list[str]) -> list[str]:
+    return [one for one in given if one != NONE]
 
 
 def _text(file: str) -> str:
@@ -107,11 +104,24 @@ def _pair(text: str) -> tuple[str, str | None]:
     return name, value or None
 
 
-def _rate(text: str) -> dict[str, float] | None:
-    if text == NONE:
-        return None
+def _rate(text: str) -> dict[str, float]:
     count, _, per_s = text.partition("/")
     try:
         return {"count": int(count), "per_s": float(per_s or 1)}
     except ValueError as error:
         raise ConfigurationError(f"{text!r} is no rate: write `10/1`, COUNT/SECONDS.") from error
+
+
+_READ: Final[dict[str, Callable[[Any], Any]]] = {
+    "settings": _json("The settings"),
+    "auth": _json("The credentials"),
+    "retry": _json("The schedule"),
+    "source_ids": _listed,
+    "event_types": _listed,
+    "filter": str,
+    "transform": _text,
+    "headers": lambda given: dict(map(_pair, given)),
+    "rate": _rate,
+    "concurrency": lambda given: given or None,
+}
+"""How an option is read, where it is not what the body has."""

@@ -12,7 +12,7 @@ from crossdock.cli.options import print_json
 app = typer.Typer(no_args_is_help=True, help="Make destinations, switch them, see how they do.")
 
 _COLUMNS: Final = ("id", "name", "kind", "url", "state", "disabled_reason", "failing_since")
-_INBOX: Final = ("id", "event_id", "outcome", "headers", "body")
+_INBOX: Final = ("id", "received_at", "event_id", "outcome", "headers", "body")
 _TRIED: Final = (
     "event_id",
     "event_type",
@@ -185,14 +185,23 @@ def enable(
     key: Key = "",
     as_json: Json = False,
 ) -> None:
-    """Deliver there again."""
+    """Deliver there again.
+
+    With `--replay-missed` JSON has two members, `destination` and `replay`; that is null if it was
+    never disabled.
+    """
     with api.calling(url, key) as client:
-        enabled = client.destinations.enable(destination)
-        api.tell(enabled, as_json=as_json)
+        enabled, replay = client.destinations.enable(destination), None
         if replay_missed and enabled.disabled_at is not None:
             replay = client.replays.create(destination_id=destination, state="missed")
-            if not as_json:
-                typer.echo(f"{replay.id} replays what it missed; see `crossdock replays watch`.")
+    if replay_missed and as_json:
+        print_json({"destination": enabled, "replay": replay})
+        return
+    api.tell(enabled, as_json=as_json)
+    if replay is not None:
+        typer.echo(f"{replay.id} replays what it missed; see `crossdock replays watch`.")
+    elif replay_missed:
+        typer.echo("It was never disabled, and missed nothing.")
 
 
 @app.command()

@@ -47,11 +47,12 @@ async def test_a_destination_is_made_changed_and_switched(house: House, tmp_path
     changed = await told(
         house,
         *("destinations", "change", destination, "--filter", "", "--rate", "", "--order-by", ""),
-        *("--header", "X-Team=", "--auth", ""),
+        *("--header", "X-Team=", "--auth", "", "--type", "", "--concurrency", "0"),
     )
-    for name in ("filter", "rate", "order", "auth"):
+    for name in ("filter", "rate", "order", "auth", "concurrency"):
         assert changed[name] is None, name
-    assert changed["headers"] == []
+    for name in ("headers", "event_types"):
+        assert changed[name] == [], name
     assert (await told(house, "destinations", "disable", destination))["state"] == "disabled"
     assert (await told(house, "destinations", "enable", destination))["state"] == "enabled"
     rotated = await told(
@@ -111,12 +112,14 @@ async def test_what_was_missed_is_replayed_and_everything_can_be_told(house: Hou
         return (await run(house, "events", "show", event, code=None)).code == 0
 
     await until(is_stored, "a stored event")
+    other = await inbox(house, "--type", f"{event_type}.other")
+    never = await run(house, "destinations", "enable", other, "--replay-missed")
+    assert "never disabled" in never.out
     unmatched = await told(house, "events", "list", "--unmatched", "--type", event_type)
     assert [one["id"] for one in unmatched["items"]] == [event]
-    enabled = await run(house, "destinations", "enable", destination, "--replay-missed")
-    assert "rpl_" in enabled.out
-    (replay, *_) = (await told(house, "replays", "list"))["items"]
-    done = await told(house, "replays", "watch", replay["id"])
+    enabled = await told(house, "destinations", "enable", destination, "--replay-missed")
+    assert enabled["destination"]["state"] == "enabled"
+    done = await told(house, "replays", "watch", enabled["replay"]["id"])
     assert (done["state"], done["replayed"], done["progress"]) == ("done", 1, 1.0)
 
     async def has_come() -> bool:
