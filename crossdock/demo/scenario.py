@@ -122,8 +122,11 @@ async def set_up(api: Api, receiver: Receiver) -> Scenario:
             "source_ids": source_ids,
             "retry": QUICK_RETRIES,
         }
-        # No breaker: it would rest between failures, and the demo is to see them all.
-        destination = await api.post("/v1/destinations", wish | {"breaker": "off"})
+        if path != STEADY:
+            # A breaker would let them rest after five failures; here each event is to fail by
+            # itself, as often as its temper says, while somebody watches.
+            wish["breaker"] = "off"
+        destination = await api.post("/v1/destinations", wish)
         receiver.expect(path, destination["secret"])
         destinations[path] = destination["id"]
     return Scenario(urls, secrets, destinations)
