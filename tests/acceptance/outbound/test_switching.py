@@ -82,7 +82,7 @@ async def test_what_waits_when_it_is_switched_off_goes_on_later(house: House) ->
     await until(lambda: len(feed.came()) >= 5, "first attempts")
     await switch(feed, "disable")
     house.receiver.answer(feed.path, lambda _event, _earlier: 204)
-    await asyncio.sleep(2)
+    await asyncio.sleep(2)  # in which each would be tried again
     assert all(one.status == 503 for one in feed.came()), "It is off."
     await switch(feed, "enable")
     for one in sent:
@@ -206,7 +206,7 @@ async def test_a_result_that_comes_after_the_cancel_changes_nothing(house: House
     await until(feed.came, "an attempt under way")
     delivery = await state_of(feed, sent.id, "pending")
     await house.rest.post(f"/v1/deliveries/{delivery['id']}/cancel")
-    await asyncio.sleep(2.5)
+    await asyncio.sleep(2.5)  # the call ends after 1.2, and nobody may write down what it came to
     shown = await house.rest.get(f"/v1/deliveries/{delivery['id']}")
     assert shown["state"] == "cancelled"
     assert len(feed.came()) == 1

@@ -10,6 +10,7 @@ import pytest
 
 from crossdock.config import TransformSettings
 from crossdock.transforms.model import Changed, Dropped, TransformFailed
+from crossdock.transforms.process import cpu_time
 from crossdock.transforms.service import Sandbox
 from tests.beds.delivery import until
 from tests.beds.scripts import ANYBODY, PLAIN, ROOMY, event, failure, returning, sandboxed
@@ -159,8 +160,9 @@ async def test_a_process_killed_from_outside_fails_one_run_and_is_replaced() -> 
     async with sandboxed(TransformSettings(cpu_ms=60_000, processes=1)) as sandbox:
         await sandbox.apply(ANYBODY, PLAIN, event())
         (pid,) = sandbox.pids
+        before = cpu_time(pid)
         spinning = asyncio.create_task(failure(sandbox, SPINNING))
-        await asyncio.sleep(0.05)  # it is at work, or it will be: either is well
+        await until(lambda: cpu_time(pid) > before + 0.01)
         os.kill(pid, signal.SIGKILL)
         found = await spinning
         assert (found.kind, found.is_final) == ("unavailable", False)
