@@ -113,8 +113,8 @@ async def test_what_nobody_wants_matches_nobody(house: House) -> None:
     told = {step["name"]: step for step in (await house.rest.post(PATH, wish))["steps"]}
 
     assert told["verify"]["outcome"] == "passed"
-    assert told["match"]["outcome"] in {"failed", "passed", "skipped"}
-    assert "dst_" not in str(told["match"])
+    assert told["match"]["outcome"] == "passed"
+    assert told["match"]["destinations"] == []
 
 
 async def test_deliver_makes_one_real_attempt_and_records_none(house: House) -> None:
