@@ -131,14 +131,16 @@ class Flow:
         announcer = Announcer(calling.publisher, most_bytes=settings.gateway.inline_body_bytes)
         meter = Meter(database, retention_days=worker.retention_days)
         joiner = Joiner(database, bus, on_due=dispatcher.expect)
+        persister = Persister(
+            database,
+            lease_s=settings.delivery.lease_s,
+            shard=number,
+            keys=BatchKeys(database, "ingest", calling.payloads),
+        )
+        persister.room = dispatcher.room_of
         flow = Webhooks(
             consumer,
-            Persister(
-                database,
-                lease_s=settings.delivery.lease_s,
-                shard=number,
-                keys=BatchKeys(database, "ingest", calling.payloads),
-            ),
+            persister,
             dispatcher,
             calling.publisher,
             meter,

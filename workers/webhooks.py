@@ -2,7 +2,8 @@
 
 A batch is acknowledged when all of that is done. A crash anywhere before brings it again, and then
 the ledger knows it: stored once, delivered from its rows, announced under the same id. Bodies too
-large for a message are fetched before, and removed after it (`workers.claims`).
+large for a message are fetched before, and removed after it (`workers.claims`). Who is persisted
+with whom, and when, is decided by `workers.intake`.
 """
 
 import asyncio
@@ -32,14 +33,15 @@ from proto import subjects
 from workers.announce import Announcer
 from workers.claims import Claims, Fetched
 from workers.errors import patiently
+from workers.intake import Decoded, Intake, Lane
 
 FETCH_WITHIN_S: Final = 1.0
 MORE_TIME_EVERY_S: Final = 5.0
 """Well below the consumer's ack wait."""
 BREAKS: Final = 5
 """How often a message that breaks the code is handed out before it is set aside."""
-LANES: Final = 2
-"""Batches under way: one decodes and announces while the other is in the database."""
+LANES: Final[tuple[Lane, ...]] = ("light", "any", "heavy")
+"""Batches under way: one is announced while another is in the database."""
 
 log = structlog.get_logger(__name__)
 
@@ -81,34 +83,46 @@ class Webhooks:
         self._publisher = publisher
         self._meter = meter
         self._batch_size = batch_size
+        self._intake = Intake(batch_size)
         self._claims = claims
         self._announcer = announcer
-        self._fetching = asyncio.Lock()
         self._stopping = False
 
     async def run(self) -> None:
         """Work until `stop`, then finish the batches under way."""
-        async with asyncio.TaskGroup() as lanes:
-            for _ in range(LANES):
-                lanes.create_task(self._lane())
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._fetch_forever())
+                for lane in LANES:
+                    tasks.create_task(self._work_forever(lane))
+        finally:
+            with suppress(BrokerUnavailable):  # it hands them out again by itself, only later
+                await self._consumer.put_back(self._intake.left())
 
     def stop(self) -> None:
-        """Fetch no more."""
+        """Fetch no more, and begin nothing that was fetched."""
         self._stopping = True
+        self._intake.close()
 
-    async def _lane(self) -> None:
+    async def _fetch_forever(self) -> None:
         while not self._stopping:
-            batch = await patiently("fetch", self._fetch)
-            if batch:
-                await self._guarded(batch)
+            await self._intake.room()
+            pulled = await patiently("fetch", self._fetch)
+            self._intake.add((one, decode(one.data, one.stream_seq)) for one in pulled)
 
     async def _fetch(self) -> list[Pulled]:
-        async with self._fetching:
-            if self._stopping:
-                return []
-            return await self._consumer.fetch(self._batch_size, within_s=FETCH_WITHIN_S)
+        if self._stopping:
+            return []
+        return await self._consumer.fetch(self._batch_size, within_s=FETCH_WITHIN_S)
 
-    async def _guarded(self, batch: Sequence[Pulled]) -> None:
+    async def _work_forever(self, lane: Lane) -> None:
+        while (batch := await self._intake.take(lane)) is not None:
+            try:
+                await self._guarded(batch.messages)
+            finally:
+                self._intake.done(batch)
+
+    async def _guarded(self, batch: Sequence[Decoded]) -> None:
         """Work on a batch; what nobody foresaw must not end the worker, nor hold up the rest.
 
         A batch that breaks is halved until what breaks is alone. To do part of it twice does no
@@ -119,14 +133,15 @@ class Webhooks:
             await self._work(batch)
         except asyncio.CancelledError:
             with suppress(BrokerUnavailable):  # it hands them out again by itself, only later
-                await self._consumer.put_back(batch)
+                await self._consumer.put_back(pulled for pulled, _ in batch)
             raise
         except Exception as error:
             if len(batch) == 1:
                 # Left as it is: the broker hands it out again after the ack wait, and not sooner.
-                log.exception("message_broke", stream_seq=batch[0].stream_seq)
-                if batch[0].deliveries >= BREAKS:
-                    await self._bury(batch[0], Poison(f"it broke the code: {error!r}"))
+                pulled, _ = batch[0]
+                log.exception("message_broke", stream_seq=pulled.stream_seq)
+                if pulled.deliveries >= BREAKS:
+                    await self._bury(pulled, Poison(f"it broke the code: {error!r}"))
                 return
             log.warning("batch_halved", messages=len(batch), reason=repr(error))
         else:
@@ -136,20 +151,17 @@ class Webhooks:
         await self._guarded(batch[:half])
         await self._guarded(batch[half:])
 
-    async def _work(self, batch: Sequence[Pulled]) -> None:
+    async def _work(self, batch: Sequence[Decoded]) -> None:
         """Store what is at hand, then what is to be fetched, part by part."""
-        leave = _Leave(self._consumer, batch)
-        decoded = [(message, decode(message.data, message.stream_seq)) for message in batch]
+        leave = _Leave(self._consumer, [pulled for pulled, _ in batch])
         claimed = [
-            (message, one)
-            for message, one in decoded
-            if isinstance(one, Arrival) and one.message.claim
+            (pulled, one) for pulled, one in batch if isinstance(one, Arrival) and one.message.claim
         ]
         if not claimed:
-            await self._store(decoded, leave)
+            await self._store(batch, leave)
             return
-        elsewhere = {message.stream_seq for message, _ in claimed}
-        at_hand = [pair for pair in decoded if pair[0].stream_seq not in elsewhere]
+        elsewhere = {pulled.stream_seq for pulled, _ in claimed}
+        at_hand = [pair for pair in batch if pair[0].stream_seq not in elsewhere]
         if at_hand:
             await self._store(at_hand, leave)
         async for part in self._claims.parts(claimed, leave.extend):
@@ -160,15 +172,14 @@ class Webhooks:
                 there = [(one.pulled, one.arrival) for one in part if not one.is_gone]
                 await self._store(there, leave)
 
-    async def _store(
-        self, part: Sequence[tuple[Pulled, Arrival | Poison]], leave: "_Leave"
-    ) -> None:
+    async def _store(self, part: Sequence[Decoded], leave: "_Leave") -> None:
         """Do all there is to do about messages whose bodies are at hand."""
         began = time.perf_counter()
         arrivals = [one for _, one in part if isinstance(one, Arrival)]
         persisted = await patiently(
             "persist", lambda: self._persister.persist(arrivals), meanwhile=leave.extend
         )
+        self._intake.learn({one.tenant_id for one in arrivals}, persisted.judging_s)
         self._meter.add(
             (arrival.tenant_id, len(arrival.message.body))
             for arrival, outcome in zip(arrivals, persisted.outcomes, strict=True)
@@ -176,6 +187,7 @@ class Webhooks:
         )
         metrics.PERSIST_SECONDS.observe(time.perf_counter() - began)
         await self._dispatcher.offer([Job(leased, cargo) for leased, cargo in persisted.leased])
+        self._dispatcher.expect(persisted.due)
         await patiently("announce", lambda: self._announcer.arrived(persisted.announced))
         outcomes = iter(persisted.outcomes)
         results = [one if isinstance(one, Poison) else next(outcomes) for _, one in part]

@@ -115,6 +115,7 @@ class OrderBed:
                 one.arrival,
                 self.destination,
                 is_open=True,
+                is_leased=True,
                 line=one.line,
             )
             for one in accepted

@@ -4,9 +4,11 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from crossdock.delivery.model import Cargo, DeadReason
+from crossdock.delivery.dispatch.store import Settled
+from crossdock.delivery.model import Cargo, DeadReason, Leased
 from crossdock.secrets.payloads import KeyReader, PayloadShredded, open_payload
 from crossdock.secrets.seal import SealBroken
+from crossdock.telemetry import metrics
 
 
 async def opened(keys: KeyReader, tenant_id: UUID, cargo: Cargo) -> Cargo | DeadReason:
@@ -27,3 +29,9 @@ async def opened(keys: KeyReader, tenant_id: UUID, cargo: Cargo) -> Cargo | Dead
     except SealBroken:
         return "payload_unreadable"
     return replace(cargo, body=body)
+
+
+def dead(leased: Leased, reason: DeadReason) -> Settled:
+    """Return the end of a delivery that has nothing to bring."""
+    metrics.DEAD_LETTERS.labels(reason).inc()
+    return Settled(leased, "dead", leased.attempts, reason=reason)

@@ -21,7 +21,7 @@ from crossdock.bus.publisher import Publisher
 from crossdock.db.database import Database
 from crossdock.delivery.client import Client
 from crossdock.delivery.dispatch.attempt import Attempter
-from crossdock.delivery.dispatch.cargo import opened
+from crossdock.delivery.dispatch.cargo import dead, opened
 from crossdock.delivery.dispatch.feed import Feed
 from crossdock.delivery.dispatch.following import Following
 from crossdock.delivery.dispatch.gate import Gate
@@ -33,12 +33,11 @@ from crossdock.delivery.dispatch.settings import DispatchSettings
 from crossdock.delivery.dispatch.store import Settled
 from crossdock.delivery.dispatch.targets import Ready, Targets
 from crossdock.delivery.kinds.carriers import carriers
-from crossdock.delivery.model import Cargo, DeadReason, Leased
+from crossdock.delivery.model import Cargo, Leased
 from crossdock.errors import DatabaseUnavailable
 from crossdock.native import LimitTable
 from crossdock.secrets.payloads import KeyReader
 from crossdock.secrets.seal import Sealer
-from crossdock.telemetry import metrics
 from crossdock.transforms.service import Sandbox
 
 log = structlog.get_logger(__name__)
@@ -46,7 +45,7 @@ log = structlog.get_logger(__name__)
 _AWAY_S: Final = 1.0
 _SLOTS: Final = 4_096
 """Destinations with a rate, in a table of this process's own."""
-_RECORDED_IN_S: Final = 0.03
+_RECORDED_IN_S: Final = 0.08
 """A wait begins when the result is written, a little after it is known."""
 
 __all__ = ["DispatchSettings", "Dispatcher", "Job"]
@@ -172,6 +171,10 @@ class Dispatcher:
             return 0
         caps = self._settings.caps
         return max(0, caps.total + caps.waiting - self._lines.flying - self._lines.waiting)
+
+    def room_of(self, key: Key) -> int:
+        """Return how many more deliveries of a destination are welcome now."""
+        return 0 if self._is_draining else min(self.room, self._queue.welcome(key))
 
     async def offer(self, jobs: Sequence[Job]) -> None:
         """Take over deliveries that this process has leased; those without room go back."""
@@ -316,7 +319,7 @@ class Dispatcher:
             self._recorder.add(Outcome(cancelled))
             return
         if job.cargo is None:
-            self._recorder.add(Outcome(_dead(job.leased, "event_missing")))
+            self._recorder.add(Outcome(dead(job.leased, "event_missing")))
             return
         if not ready.target.enabled:
             self._recorder.release(job.leased)
@@ -330,7 +333,7 @@ class Dispatcher:
         cargo = await opened(self._keys, job.leased.tenant_id, job.cargo)
         if not isinstance(cargo, Cargo):
             log.error("payload_does_not_open", delivery=job.leased.id, reason=cargo)
-            self._recorder.add(Outcome(_dead(job.leased, cargo)))
+            self._recorder.add(Outcome(dead(job.leased, cargo)))
             return
         ticket = self._gate.enter(key, ready)
         if isinstance(ticket, float):
@@ -391,9 +394,3 @@ class Dispatcher:
     def _has_room(self) -> bool:
         """Whether a claim is worth its cost: few large ones, and the slots busy meanwhile."""
         return self.room > self._settings.caps.waiting // 4
-
-
-def _dead(leased: Leased, reason: DeadReason) -> Settled:
-    """Return the end of a delivery that has nothing to bring."""
-    metrics.DEAD_LETTERS.labels(reason).inc()
-    return Settled(leased, "dead", leased.attempts, reason=reason)

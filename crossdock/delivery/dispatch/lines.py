@@ -7,7 +7,7 @@ until one of its deliveries comes back.
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -16,6 +16,10 @@ Key = tuple[UUID, UUID]
 """Tenant and destination."""
 
 T = TypeVar("T")
+
+_MOST_CAPS: Final = 8
+"""How many times the calls that it may have at once a destination may hold here, where there is
+room: what waits too long loses its lease."""
 
 
 class Caps(msgspec.Struct, frozen=True):
@@ -70,7 +74,8 @@ class Lines(Generic[T]):
     def room(self, key: Key) -> int:
         """Return how many more deliveries of a destination are welcome.
 
-        As many may wait as may fly: enough to keep its slots busy, no more than its share.
+        As many may wait as may fly: enough to keep its slots busy. Where there is room, more: what
+        finds none is due in PostgreSQL, and to fetch it from there costs as much again.
         """
         free = min(self._free_all, self._free_of_tenant(key[0]), self._free_of_line(key))
         return max(0, free)
@@ -85,6 +90,11 @@ class Lines(Generic[T]):
             return self.caps.destination
         most, wanted = self.caps.destination, self._cap_of(key)
         return most if wanted >= most else max(1, wanted)
+
+    def limit(self, key: Key) -> int:
+        """Return how many deliveries of a destination may be here, in flight or waiting."""
+        cap = self.cap(key)
+        return min(max(2 * cap, self._free_all // 2), _MOST_CAPS * cap)
 
     def held(self, key: Key) -> int:
         """Return how many deliveries of a destination wait here."""
@@ -212,13 +222,13 @@ class Lines(Generic[T]):
     def _free_of_tenant(self, tenant_id: UUID) -> int:
         tenant = self._tenants.get(tenant_id)
         held = 0 if tenant is None else tenant.flying + tenant.waiting
-        return 2 * self.caps.tenant - held
+        return max(2 * self.caps.tenant, self._free_all // 2) - held
 
     def _free_of_line(self, key: Key) -> int:
         tenant = self._tenants.get(key[0])
         line = None if tenant is None else tenant.lines.get(key[1])
         held = 0 if line is None else line.flying + len(line.waiting)
-        return 2 * self.cap(key) - held
+        return self.limit(key) - held
 
     def _queue(self, tenant: _Tenant[T], line: _Line[T]) -> None:
         if not line.in_turn and line.waiting and line.flying < self.cap(line.key):

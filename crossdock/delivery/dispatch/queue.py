@@ -130,7 +130,7 @@ class Queue:
             del self._full[key[0]]
 
     def _enough(self, key: Key) -> int:
-        return max(1, self._lines.cap(key) // 2)
+        return max(1, self._lines.limit(key) // 2)
 
     def pause_s(self, key: Key, ready: Ready | None, *, asks: bool = False) -> float | None:
         """Return the seconds to leave a destination alone; `None` when it may be called.
@@ -152,6 +152,11 @@ class Queue:
         """Return how many more deliveries of a destination are welcome that may be called."""
         room = self._lines.room(key)
         return room if ready is None else min(room, self._gate.room(key, ready, self._here(key)))
+
+    def welcome(self, key: Key) -> int:
+        """Return how many more deliveries of a destination may be leased to this process now."""
+        ready = self._targets.known(key)
+        return 0 if self.pause_s(key, ready) is not None else max(0, self.room(key, ready))
 
     def _here(self, key: Key) -> int:
         """Return how many deliveries here have yet to take what the gate counts."""

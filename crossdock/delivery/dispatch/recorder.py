@@ -39,6 +39,8 @@ BATCH: Final = 500
 """Results in one transaction."""
 LINGER_S: Final = 0.01
 """How long the first result waits for others."""
+REST_S: Final = 0.05
+"""How long after the last ones: under load, few transactions with many results in each."""
 ORDERED_LINGER_S: Final = 0.002
 """The same where a line waits for it: its next delivery begins when this one's end is written."""
 DIRECTLY: Final = 32
@@ -70,6 +72,8 @@ class Recorder:
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
+        self._now = time.monotonic
+        self._wrote_at = 0.0
         self._outcomes: deque[Outcome] = deque()
         self._unused: deque[tuple[Leased, float]] = deque()
         self._batch = BATCH
@@ -101,7 +105,7 @@ class Recorder:
     def add(self, outcome: Outcome) -> None:
         """Hand over what came of a leased delivery."""
         self._outcomes.append(outcome)
-        if _line_ended(outcome.settled) is not None:
+        if _line_ended(outcome.settled) is not None or len(self._outcomes) >= BATCH:
             self._urgent.set()
         self._wake()
 
@@ -143,13 +147,14 @@ class Recorder:
             if self.is_behind:
                 self.is_behind = False
                 self.on_resumed()
+            self._wrote_at = self._now()
             self._idle.set()
 
     async def _linger(self) -> None:
         """Let others join the first result, for as long as nobody waits for it."""
         if len(self._outcomes) < BATCH:
             with suppress(TimeoutError):
-                async with asyncio.timeout(LINGER_S):
+                async with asyncio.timeout(max(LINGER_S, self._wrote_at + REST_S - self._now())):
                     await self._urgent.wait()
                     await asyncio.sleep(ORDERED_LINGER_S)
         self._urgent.clear()

@@ -148,8 +148,12 @@ class Persisted(msgspec.Struct, frozen=True):
     """Deliveries that this process may attempt at once, each with what it carries."""
     waiting: int
     """Deliveries that nobody may attempt yet: of suspended tenants, and disabled destinations."""
+    due: set[tuple[UUID, UUID]]
+    """Tenants' destinations in which more is due than this process has room for."""
     announced: list[Arrival]
     """What is to be announced, in no order: what is new and flows, and what came again."""
+    judging_s: dict[UUID, float] = {}
+    """The seconds an event that filters took, of each tenant that has any."""
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -191,6 +195,9 @@ class Planned(msgspec.Struct, frozen=True, gc=False):
     arrival: Arrival
     destination_id: UUID
     is_open: bool
+    """Whether it may be attempted now."""
+    is_leased: bool
+    """Whether this process is to attempt it. What it has no room for is due for anybody."""
     line: int | None = None
     """Its place among its destination's lines, where order is asked for: it then waits for its turn
     and is leased to nobody."""

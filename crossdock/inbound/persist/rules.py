@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
+from uuid import UUID
 
 import msgspec
 
@@ -63,7 +64,9 @@ def echo(arrival: Arrival, first: Arrival, outcome: Outcome) -> Outcome:
 
 
 def plan(
-    wanted: Iterable[tuple[Arrival, Sequence[Wanted]]], random: Callable[[int], bytes]
+    wanted: Iterable[tuple[Arrival, Sequence[Wanted]]],
+    random: Callable[[int], bytes],
+    room: Callable[[tuple[UUID, UUID]], int] | None = None,
 ) -> list[Planned]:
     """Return the deliveries of events: one for each destination that wants it.
 
@@ -73,7 +76,21 @@ def plan(
     Args:
         wanted: what is, or may be, new, and who wants it.
         random: returns so many random bytes.
+        room: returns how many deliveries to a tenant's destination this process can take over;
+            `None` for all there are.
     """
+    left: dict[tuple[UUID, UUID], int] = {}
+
+    def is_leased(arrival: Arrival, one: Wanted) -> bool:
+        if not one.route.is_open or one.line is not None:
+            return False
+        if room is None:
+            return True
+        key = arrival.tenant_id, one.route.destination_id
+        free = left[key] if key in left else room(key)
+        left[key] = free - 1
+        return free > 0
+
     pairs = [(arrival, one) for arrival, found in wanted for one in found]
     chance = lower_halves(random(_HALF * len(pairs)))
     return [
@@ -82,10 +99,20 @@ def plan(
             arrival,
             one.route.destination_id,
             one.route.is_open,
+            is_leased(arrival, one),
             one.line,
         )
         for at, (arrival, one) in zip(range(0, len(chance), _HALF), pairs, strict=True)
     ]
+
+
+def due(planned: Iterable[Planned]) -> set[tuple[UUID, UUID]]:
+    """Return the tenants' destinations in which something is due that nobody has leased."""
+    return {
+        (one.arrival.tenant_id, one.destination_id)
+        for one in planned
+        if one.is_open and one.line is None and not one.is_leased
+    }
 
 
 def lower_halves(chance: bytes) -> bytes:

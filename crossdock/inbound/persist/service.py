@@ -90,6 +90,9 @@ class Persister:
         self._clock = clock
         self._random = random
         self._careful_until = 0.0
+        self.room: Callable[[tuple[UUID, UUID]], int] | None = None
+        """Returns how many deliveries to a tenant's destination can be taken over here. Without it,
+        all are leased."""
 
     async def persist(self, batch: Sequence[Arrival]) -> Persisted:
         """Store a batch, and say of each message what became of it; then it may be acked.
@@ -112,7 +115,7 @@ class Persister:
                 return await self.persist(batch)
             if len(batch) == 1:
                 log.warning("poison_refused", sqlstate=sqlstate_of(error), reason=str(error))
-                return Persisted([Poison(f"refused by the database: {error}")], [], 0, [])
+                return Persisted([Poison(f"refused by the database: {error}")], [], 0, set(), [])
         half = len(batch) // 2
         first = await self.persist(batch[:half])
         second = await self.persist(batch[half:])
@@ -120,7 +123,9 @@ class Persister:
             first.outcomes + second.outcomes,
             first.leased + second.leased,
             first.waiting + second.waiting,
+            first.due | second.due,
             first.announced + second.announced,
+            first.judging_s | second.judging_s,
         )
 
     async def recall(self, batch: Sequence[Arrival]) -> list[Outcome]:
@@ -149,17 +154,15 @@ class Persister:
             here = [at for at in ordered.firsts if batch[at].tenant_id in routes]
             if any(batch[at].is_held for at in here):
                 batch = await _let_go(conn, batch)
-            batch, wanted = await self._matched(conn, batch, here, routes)
+            batch, wanted, judging_s = await self._matched(conn, batch, here, routes)
             known = await _add_guarded(conn, batch, here, keyed_too=careful)
             fresh = [batch[at] for at in here if at not in known]
             going = [(batch[at], wanted[at]) for at in here if at not in known and at in wanted]
-            planned = rules.plan(going, self._random)
+            planned = rules.plan(going, self._random, self.room)
             claims = [] if careful else [arrival for arrival in fresh if arrival.is_keyed]
             _, leased = await _meanwhile(
                 store.add_new(conn, claims, planned, lease),
-                lambda: [
-                    _leased(one, lease) for one in planned if one.is_open and one.line is None
-                ],
+                lambda: [_leased(one, lease) for one in planned if one.is_leased],
             )
             await store.add_fields(conn, fresh)
             outcomes: dict[int, Outcome] = {at: Poison(UNKNOWN_TENANT) for at in ordered.firsts}
@@ -170,7 +173,8 @@ class Persister:
             await _add_aliases(conn, batch, outcomes)
             announced = await _announced(conn, batch, outcomes)
         results = [outcomes[at] for at in range(len(batch))]
-        return Persisted(results, leased, len(planned) - len(leased), announced)
+        waiting = sum(one.line is not None or not one.is_open for one in planned)
+        return Persisted(results, leased, waiting, rules.due(planned), announced, judging_s)
 
     async def _matched(
         self,
@@ -178,8 +182,10 @@ class Persister:
         batch: Sequence[Arrival],
         positions: Sequence[int],
         routes: Mapping[UUID, matching.Routed],
-    ) -> tuple[list[Arrival], dict[int, Sequence[Wanted]]]:
+    ) -> tuple[list[Arrival], dict[int, Sequence[Wanted]], dict[UUID, float]]:
         """Say who wants what flows, by its position, and how many want it in the event itself.
+
+        And how long filters took, in seconds an event, by tenants.
 
         Filters are judged in a thread, before anything is locked.
         """
@@ -196,16 +202,19 @@ class Persister:
                 continue
             wanted[at] = found = routed.plainly(arrival)
             told[at] = replace(arrival, matched=min(len(found), matching.MOST_TOLD))
+        took_s: dict[UUID, float] = {}
         if judged:
-            for at, one in (await self._judged(conn, judged, routes)).items():
+            judgement = await self._judged(conn, judged, routes)
+            took_s = judgement.took_s
+            for at, one in judgement.wanted.items():
                 wanted[at] = one
                 told[at] = replace(batch[at], matched=min(len(one), matching.MOST_TOLD))
         self._routes.used(routes)
-        return told, wanted
+        return told, wanted, took_s
 
     async def _judged(
         self, conn: Any, arrivals: Mapping[int, Arrival], routes: Mapping[UUID, matching.Routed]
-    ) -> dict[int, list[Wanted]]:
+    ) -> matching.Judgement:
         """Say who wants what, by filters; sealed payloads are opened where any looks at them."""
         keys = self._keys
         sealed = {
@@ -224,9 +233,9 @@ class Persister:
             )
             for at, one in arrivals.items()
         ]
-        found, errors = await asyncio.to_thread(matching.judge, work)
-        FILTER_ERRORS.inc(errors)
-        return found
+        judgement = await asyncio.to_thread(matching.judge, work)
+        FILTER_ERRORS.inc(judgement.errors)
+        return judgement
 
 
 async def _add_guarded(

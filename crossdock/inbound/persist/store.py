@@ -92,7 +92,7 @@ async def add_new(
             one.id,
             one.arrival.event_id,
             one.destination_id,
-            one.is_open,
+            one.is_leased,
             one.line,
             None if one.line is None else one.arrival.stream_seq,
         )

@@ -33,7 +33,7 @@ async def test_a_hanging_destination_does_not_stop_the_others(
             await until(lambda one=event_id: receiver.by_id[one])  # type: ignore[misc]
             latencies.append(time.monotonic() - started)
         assert sorted(latencies)[-2] < 0.5
-        assert dispatcher.waiting <= 4, "the rest of the flood stays in the database"
+        assert dispatcher.waiting <= 7, "it holds a third of the room; the rest is in the database"
         backlog = await bed.persist(*(bed.arrival(quick) for _ in range(50)))
         await bed.make_due(backlog)
         await until(lambda: all(receiver.by_id[one] for one in event_ids(backlog)))

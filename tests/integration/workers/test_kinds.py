@@ -34,7 +34,7 @@ async def test_an_event_comes_by_every_way(
         aws_access_key_id="AKIA",
         aws_secret_access_key="secret",
     )
-    bucket.create_bucket(Bucket="webhooks")
+    bucket.create_bucket(Bucket="kinds")
     await bed.destination(tenant, receiver.url("/http"), auth=BearerAuth("word"))
     inbox = await bed.destination(tenant, kind="inbox")
     await bed.destination(tenant, kind="nats", settings=NatsSettings("orders"))
@@ -42,7 +42,7 @@ async def test_an_event_comes_by_every_way(
         tenant,
         kind="storage",
         auth=StorageAuth("AKIA", "secret"),
-        settings=StorageSettings("webhooks", endpoint=endpoint),
+        settings=StorageSettings("kinds", endpoint=endpoint),
     )
     message = bed.arrival(tenant, BODY, event_type="order.paid").message
     async with working(worker_settings):
@@ -52,7 +52,7 @@ async def test_an_event_comes_by_every_way(
             return await bed.states(tenant) == ["delivered"] * 4
 
         await until(has_come_by_all)
-    storage_has = bucket.list_objects_v2(Bucket="webhooks")["Contents"]
+    storage_has = bucket.list_objects_v2(Bucket="kinds")["Contents"]
     storage.stop()
     name = ids.encode("evt", UUID(bytes=message.event_id))
     (call,) = receiver.seen("/http")

@@ -75,13 +75,13 @@ def test_a_cap_that_falls_lets_nothing_more_go_until_enough_have_landed() -> Non
     assert take_all(lines) == 1
 
 
-def test_room_is_as_much_again_as_may_fly() -> None:
+def test_room_goes_by_how_many_may_fly() -> None:
     limits = Limits()
     limits.of[A] = 1
     lines: Lines[int] = Lines(CAPS, limits)
-    assert lines.room(A) == 2
-    assert lines.room(B) == 2 * CAPS.destination
-    assert lines.allot([A, B], 100) == {A: 2, B: 8}
+    assert lines.room(A) == 8
+    assert lines.room(B) == 8 * CAPS.destination
+    assert lines.allot([A, B], 100) == {A: 8, B: 32}
 
 
 steps = st.lists(

@@ -65,17 +65,27 @@ def test_a_hanging_tenant_leaves_the_others_their_turns() -> None:
         lines.done(key(2))
 
 
-def test_room_is_for_what_flies_and_as_much_again() -> None:
-    lines: Lines[str] = Lines(CAPS)
+def test_room_is_for_what_flies_and_as_much_again_however_full_it_is() -> None:
+    lines: Lines[str] = Lines(Caps(total=8, tenant=4, destination=2, waiting=8))
+    for tenant in (8, 9):
+        for _ in range(4):
+            lines.add(key(tenant), "x")
     assert lines.room(key(1, 1)) == 4
     for _ in range(4):
         lines.add(key(1, 1), "x")
     assert lines.room(key(1, 1)) == 0
-    assert lines.room(key(1, 2)) == 4
-    for _ in range(4):
-        lines.add(key(1, 2), "x")
-    assert lines.room(key(1, 3)) == 0, "the tenant has its share"
+    assert lines.room(key(1, 2)) == 4, "the tenant has a share for two of them"
     assert lines.room(key(2, 1)) == 4
+
+
+def test_room_is_half_of_what_is_free_while_there_is_plenty() -> None:
+    lines: Lines[str] = Lines(Caps(total=40, tenant=4, destination=4, waiting=60))
+    for _ in range(100):
+        if lines.room(key(1, 1)):
+            lines.add(key(1, 1), "x")
+    assert lines.held(key(1, 1)) == 32, "eight times what may fly"
+    assert lines.room(key(1, 2)) == 2, "its tenant holds half of what is free"
+    assert lines.room(key(2, 1)) == 32
 
 
 def test_room_is_shared_among_those_who_ask() -> None:
@@ -84,7 +94,10 @@ def test_room_is_shared_among_those_who_ask() -> None:
     assert list(lines.allot([key(1), key(2), key(3)], 4).values()) == [2, 1, 1]
     lines = Lines(Caps(total=100, tenant=4, destination=4, waiting=100))
     shares = lines.allot([key(1, 1), key(1, 2), key(2, 1)], 100)
-    assert shares == {key(1, 1): 8, key(1, 2): 0, key(2, 1): 8}
+    assert shares == {key(1, 1): 32, key(1, 2): 32, key(2, 1): 32}
+    lines = Lines(Caps(total=10, tenant=4, destination=4, waiting=6))
+    shares = lines.allot([key(1, 1), key(1, 2), key(2, 1)], 100)
+    assert shares == {key(1, 1): 6, key(1, 2): 2, key(2, 1): 8}
 
 
 def test_a_withdrawn_line_is_gone_from_every_queue() -> None:

@@ -14,7 +14,7 @@ from crossdock.inbound.persist.model import (
     Route,
     Stored,
 )
-from crossdock.inbound.persist.rules import echo, lower_halves, plan, sort
+from crossdock.inbound.persist.rules import due, echo, lower_halves, plan, sort
 from proto.ingest import Ingested
 
 
@@ -112,6 +112,18 @@ def test_a_delivery_for_each_destination_that_wants_it() -> None:
     for one in planned:
         assert one.id.bytes[:8] == one.arrival.event_id.bytes[:8]
         assert one.id.bytes[8:] == b"\xbf" + b"\xff" * 7
+
+
+def test_as_many_are_leased_as_there_is_room_for_and_the_rest_is_due() -> None:
+    routed = Routed([Route(A, [], [], is_open=True), Route(B, [], [], is_open=False)])
+    going = [(arrival(made(at)), routed.plainly(arrival())) for at in range(1, 6)]
+    planned = plan(going, lambda size: b"\0" * size, {(A, A): 3, (A, B): 9}.__getitem__)
+    assert sum(one.is_leased for one in planned) == 3
+    assert {one.destination_id for one in planned if one.is_leased} == {A}
+    assert due(planned) == {(A, A)}
+    everything = plan(going, lambda size: b"\0" * size)
+    assert sum(one.is_leased for one in everything) == 5
+    assert due(everything) == set()
 
 
 def test_a_tenant_without_destinations_has_no_deliveries() -> None:
