@@ -28,7 +28,8 @@ LIGHT: Final = 32.0
 MOST_OF_ONE: Final = 1000.0
 """What one tenant may bring into a batch, one message at least: about 100 ms of work."""
 MOST_BYTES: Final = 16 * 1024 * 1024
-"""What a batch may hold of messages, and what may wait here before no more is fetched."""
+"""What a batch may hold of messages, but for one of each tenant, and what may wait here before no
+more is fetched."""
 BYTES_A_UNIT: Final = 16 * 1024
 SECONDS_A_UNIT: Final = 0.0001
 """What it takes to persist a small message, about: the unit of weights."""
@@ -162,7 +163,7 @@ class Intake:
             while tenant.waiting and count < share:
                 (pulled, one), more = tenant.waiting[0]
                 too_much = weight + more > MOST_OF_ONE or len(pulled.data) > left_bytes
-                if too_much and (count or messages):
+                if too_much and count:  # one at least: who comes last would never have a turn
                     break
                 tenant.waiting.popleft()
                 messages.append((pulled, one))

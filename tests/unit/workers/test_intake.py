@@ -113,12 +113,12 @@ async def test_large_bodies_weigh() -> None:
     assert whose(await taken(intake, "heavy")) == [MINE]
 
 
-async def test_a_batch_holds_no_more_bytes_than_it_may() -> None:
+async def test_nobody_brings_more_bytes_than_a_batch_may_hold_but_for_one_message() -> None:
     intake = Intake(500)
     intake.add([message(MINE, MOST_BYTES // 2) for _ in range(3)])
     assert len(whose(await taken(intake, "heavy"))) == 1  # by what it weighs
     intake.add([message(YOURS, MOST_BYTES + 1)])
-    assert sorted(whose(await taken(intake, "heavy"))) == [YOURS]  # alone it has to go some time
+    assert sorted(whose(await taken(intake, "heavy"))) == [MINE, YOURS]
 
 
 async def test_dear_filters_make_few_events_a_heap_from_the_second_time_on() -> None:
@@ -134,6 +134,14 @@ async def test_dear_filters_make_few_events_a_heap_from_the_second_time_on() -> 
     intake.learn({MINE}, {MINE: 0.000_01})
     intake.add([message(THEIRS)])
     assert whose(await taken(intake, "light")) == [THEIRS]
+
+
+async def test_whose_events_are_dearest_has_one_of_them_in_each_batch() -> None:
+    intake = Intake(500)
+    intake.learn({MINE}, {MINE: 0.5})
+    intake.add([*heap(MINE, 60), *heap(YOURS)])
+    found = whose(await taken(intake, "heavy"))
+    assert (found.count(MINE), found.count(YOURS)) == (1, HEAP)
 
 
 async def test_what_nobody_can_read_holds_up_nobody() -> None:
