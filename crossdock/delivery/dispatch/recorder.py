@@ -124,9 +124,10 @@ class Recorder:
         while True:
             await self._more.wait()
             self._more.clear()
-            await self._linger()
             failures = 0
             while self._outcomes or self._unused:
+                if not failures and self._batch == BATCH:
+                    await self._linger()
                 try:
                     await self._write(self._batch)
                 except DatabaseUnavailable as error:
@@ -143,11 +144,11 @@ class Recorder:
                         log.info("recording_resumes", lost=self.lost)
                     failures = 0
                     self._batch = min(BATCH, 2 * self._batch)
+                    self._wrote_at = self._now()
                     self.is_behind = len(self._outcomes) > 4 * BATCH
             if self.is_behind:
                 self.is_behind = False
                 self.on_resumed()
-            self._wrote_at = self._now()
             self._idle.set()
 
     async def _linger(self) -> None:
