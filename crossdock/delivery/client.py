@@ -9,46 +9,24 @@ import asyncio
 import ssl
 from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import TracebackType
 from typing import Final, Self
 
 import aiohttp
-import msgspec
 from yarl import URL
 
 from crossdock import __version__
-from crossdock.delivery.connector import Connector, is_reused
+from crossdock.delivery.connector import Connector
+from crossdock.delivery.exchange import CallFailed, Peer, Response, exchange
 from crossdock.delivery.guard import AddressRefused, Guard
-from crossdock.delivery.model import BODY_KEPT, FailureKind
+from crossdock.delivery.model import FailureKind
 
 USER_AGENT: Final = f"Crossdock/{__version__}"
-HEADERS_KEPT: Final = 8 * 1024
-"""Bytes of an answer's headers that are kept."""
-_UPGRADED: Final = 101
-_READ_STEP: Final = 16 * 1024
+_PEERS: Final = 4096
+"""That are kept ready; another is made in the twentieth of a millisecond."""
 _NO_ROUNDING_S: Final = 3600
 """aiohttp rounds timeouts up to whole seconds above a threshold; this one is never reached."""
-
-
-class Response(msgspec.Struct, frozen=True):
-    """What a destination answered."""
-
-    status: int
-    headers: list[tuple[str, str]]
-    body: bytes
-    """Its first 64 KiB."""
-    retry_after: str | None
-    note: str | None = None
-    """What was wrong with the body, though the status stands."""
-
-
-class CallFailed(Exception):
-    """There was no answer."""
-
-    def __init__(self, kind: FailureKind, detail: str) -> None:
-        super().__init__(f"{kind}: {detail}" if detail else kind)
-        self.kind: FailureKind = kind
 
 
 class Client:
@@ -65,15 +43,10 @@ class Client:
             tls: Other trust than the system's.
         """
         # Kept: asking for the running loop is a system call until Python 3.12.
-        self._now = asyncio.get_running_loop().time
+        self._loop = asyncio.get_running_loop()
+        self._now = self._loop.time
         self._connector = Connector(guard, connections=connections, tls=tls)
-        self._session = aiohttp.ClientSession(
-            connector=self._connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-            auto_decompress=False,
-            skip_auto_headers=("Accept-Encoding",),
-        )
+        self._peer = lru_cache(_PEERS)(partial(Peer, loop=self._loop))
 
     @contextmanager
     def more(self, connections: int) -> Iterator[None]:
@@ -97,7 +70,7 @@ class Client:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._session.close()
+        await self._connector.close()
         await self._connector.resolver.close()
 
     def post(
@@ -142,89 +115,25 @@ class Client:
         ends = self._now() + timeout_s
         limit = _limit(timeout_s)
         while True:
-            is_reused.set(False)
+            is_reused = False
             try:
-                return await self._send(method, url, headers, body, limit, tls=tls)
+                peer = self._peer(method, url, tls)
+                head = peer.head(headers, len(body))
+                connection = await self._connector.connect(peer.request, [], limit)
+                is_reused = self._connector.is_reused(connection)
+                return await exchange(connection, head, body, ends, self._loop)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                is_stale = is_reused.get() and not isinstance(error, aiohttp.ClientConnectorError)
                 left = ends - self._now()
-                if not is_stale or left <= 0:
+                if not is_reused or left <= 0:
                     raise _failure(error) from error
-                limit = aiohttp.ClientTimeout(total=left, ceil_threshold=_NO_ROUNDING_S)
+                limit = aiohttp.ClientTimeout(connect=left, ceil_threshold=_NO_ROUNDING_S)
             except Exception as error:
                 raise _failure(error) from error
 
-    async def _send(
-        self,
-        method: str,
-        url: URL,
-        headers: Mapping[str, str],
-        body: bytes,
-        limit: aiohttp.ClientTimeout,
-        *,
-        tls: ssl.SSLContext | None,
-    ) -> Response:
-        async with self._session.request(
-            method,
-            url,
-            data=body,
-            headers=headers,
-            allow_redirects=False,
-            timeout=limit,
-            ssl=tls or True,
-        ) as response:
-            if response.status == _UPGRADED:
-                response.close()
-                raise CallFailed("odd", "101 was not asked for")
-            kept, note = await _read(response)
-            return Response(
-                status=response.status,
-                headers=_keep(response.headers),
-                body=kept,
-                retry_after=response.headers.get("Retry-After"),
-                note=note,
-            )
-
 
 @lru_cache(maxsize=256)
-def _limit(total_s: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=total_s, ceil_threshold=_NO_ROUNDING_S)
-
-
-async def _read(response: aiohttp.ClientResponse) -> tuple[bytes, str | None]:
-    """Return the start of a body; what is longer, late or broken costs the connection."""
-    content = response.content
-    if content.at_eof():
-        return b"", None
-    kept = bytearray()
-    note: str | None = None
-    try:
-        while len(kept) < BODY_KEPT and not content.at_eof():
-            kept += await content.read(min(_READ_STEP, BODY_KEPT - len(kept)))
-    except TimeoutError:
-        note = "the body did not end in time"
-    except (aiohttp.ClientError, OSError, ValueError) as error:
-        note = f"the body broke off: {type(error).__name__}"
-    if note is not None or not content.at_eof():
-        response.close()
-    return bytes(kept), note
-
-
-def _keep(headers: Mapping[str, str]) -> list[tuple[str, str]]:
-    kept, room = [], HEADERS_KEPT
-    for name, value in headers.items():
-        room -= len(name) + len(value)
-        if room < 0:
-            break
-        kept.append((_text(name.lower()), _text(value)))
-    return kept
-
-
-def _text(raw: str) -> str:
-    """Return a header's text as what can be stored: aiohttp smuggles odd bytes as surrogates."""
-    return (
-        raw if raw.isascii() else raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    )
+def _limit(seconds: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(connect=seconds, ceil_threshold=_NO_ROUNDING_S)
 
 
 def _failure(error: Exception) -> CallFailed:

@@ -4,7 +4,6 @@ import asyncio
 import socket
 import ssl
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import ContextVar
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, cast
@@ -12,7 +11,9 @@ from typing import Any, Final, cast
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.http import HttpProcessingError
+from aiohttp.connector import Connection
+from aiohttp.http import HttpProcessingError, RawResponseMessage
+from aiohttp.streams import StreamReader
 
 from crossdock.delivery.guard import Guard
 
@@ -22,12 +23,6 @@ _DNS_TTL_S: Final = 10
 _RESOLVER_THREADS: Final = 32
 MOST_INTERIM: Final = 32
 """Interim answers to one call; a server that means them sends one or two."""
-
-is_reused: Final = ContextVar("is_reused", default=False)
-"""Whether the call that this task is making goes out on a connection that was used before.
-
-aiohttp's own way to tell is tracing, which costs a fifth of the call.
-"""
 
 
 class Resolver(AbstractResolver):
@@ -72,28 +67,40 @@ class Resolver(AbstractResolver):
 
 
 class Protocol(ResponseHandler):
-    """A connection that hears only so many interim answers (1xx) before the one that counts.
-
-    aiohttp skips any number of them. A destination that sends nothing else, as fast as it can,
-    would have the loop to itself until the call's time is over.
-    """
+    """A connection that knows whether it was used before, and when a call on it is over."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
-        self._interim = 0
+        self.calls = 0
+        """That were begun on it."""
 
-    async def read(self) -> Any:
-        """Return the next answer.
+    def begin(self) -> None:
+        """Get ready to hear an answer."""
+        self.calls += 1
+        self.set_response_params(read_until_eof=True, auto_decompress=False)
+
+    async def answer(self) -> tuple[RawResponseMessage, StreamReader]:
+        """Return the answer that counts, and its body: that is none of the interim ones (1xx).
+
+        A destination that sends nothing else, as fast as it can, would have the loop to itself
+        until the call's time is over.
 
         Raises:
             HttpProcessingError: too many were no answer.
         """
-        found = await super().read()
-        is_interim = found[0].code < HTTPStatus.OK
-        self._interim = self._interim + 1 if is_interim else 0
-        if self._interim > MOST_INTERIM:
-            raise HttpProcessingError(code=found[0].code, message="too many interim answers")
-        return found
+        message, content = await self.read()
+        for _ in range(MOST_INTERIM):
+            if message.code >= HTTPStatus.OK or message.code == HTTPStatus.SWITCHING_PROTOCOLS:
+                return message, content
+            message, content = await self.read()
+        raise HttpProcessingError(code=message.code, message="too many interim answers")
+
+    def expire(self) -> None:
+        """Say to whoever reads that the call's time is over."""
+        error = TimeoutError()
+        self.set_exception(error)
+        if self._payload is not None:
+            self._payload.set_exception(error)
 
 
 class Connector(aiohttp.TCPConnector):
@@ -123,11 +130,10 @@ class Connector(aiohttp.TCPConnector):
         """Connections that wait for their next use."""
         return sum(map(len, self._conns.values()))
 
-    async def _get(self, key: Any, traces: Any) -> Any:
-        connection = await super()._get(key, traces)
-        if connection is not None:
-            is_reused.set(True)
-        return connection
+    @staticmethod
+    def is_reused(connection: Connection) -> bool:
+        """Tell whether a connection that was got just now had been used before."""
+        return cast("Protocol", connection.protocol).calls > 0
 
     def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
         is_full = self.idle >= self._most_idle

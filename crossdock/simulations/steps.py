@@ -7,10 +7,11 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from crossdock import native
-from crossdock.delivery.client import CallFailed, Client
+from crossdock.delivery.client import Client
 from crossdock.delivery.destinations.model import Destination
 from crossdock.delivery.dispatch.targets import Ready
 from crossdock.delivery.dispatch.transforming import Sent
+from crossdock.delivery.exchange import CallFailed
 from crossdock.delivery.kinds.http import HttpCarrier
 from crossdock.inbound.sources import rules
 from crossdock.secrets.seal import SealBroken, Sealer

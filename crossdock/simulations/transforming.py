@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from crossdock.delivery.client import CallFailed
 from crossdock.delivery.destinations.model import Destination
 from crossdock.delivery.dispatch.transforming import Away, Sent, transform
+from crossdock.delivery.exchange import CallFailed
 from crossdock.delivery.model import About, Cargo, Target
 from crossdock.simulations.model import MOST_DESTINATIONS, Delivered, Incoming, Step
 from crossdock.transforms.process import WALL_S

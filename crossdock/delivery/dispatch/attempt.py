@@ -11,11 +11,11 @@ import structlog
 from crossdock import native
 from crossdock.db.uuids import uuid_of
 from crossdock.delivery import rules
-from crossdock.delivery.client import CallFailed, Response
 from crossdock.delivery.destinations.model import Kind, RetryPolicy
 from crossdock.delivery.dispatch.store import Settled
 from crossdock.delivery.dispatch.targets import Ready
 from crossdock.delivery.dispatch.transforming import Away, Sent, Unsendable, transform
+from crossdock.delivery.exchange import CallFailed, Response
 from crossdock.delivery.kinds.parcel import NONE, Carrier, Parcel
 from crossdock.delivery.model import BODY_KEPT, Attempt, Cargo, Leased, Target
 from crossdock.errors import DatabaseUnavailable

@@ -7,7 +7,7 @@ import msgspec
 from msgspec.structs import replace
 
 from crossdock.db.schema import decode_headers
-from crossdock.delivery.client import CallFailed
+from crossdock.delivery.exchange import CallFailed
 from crossdock.delivery.model import Cargo, Target
 from crossdock.transforms.model import Dropped, Event, TransformFailed
 from crossdock.transforms.process import WALL_S

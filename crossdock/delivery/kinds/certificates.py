@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from crossdock.delivery.client import CallFailed
 from crossdock.delivery.destinations.certificates import expires_at, load_key
 from crossdock.delivery.destinations.credentials import MutualTls
+from crossdock.delivery.exchange import CallFailed
 
 CAPACITY: Final = 64
 """Each holds the system's roots: about a megabyte."""

@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Final
 
-from crossdock.delivery.client import CallFailed, Client, Response
+from crossdock.delivery.client import Client
 from crossdock.delivery.destinations.credentials import ClientCredentials, MutualTls
 from crossdock.delivery.dispatch.targets import Ready
+from crossdock.delivery.exchange import CallFailed, Response
 from crossdock.delivery.kinds.certificates import Contexts
 from crossdock.delivery.kinds.parcel import NONE, Parcel
 from crossdock.delivery.kinds.tokens import Tokens

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 
 from crossdock import ids
 from crossdock.db.database import Database
-from crossdock.delivery.client import CallFailed, Response
 from crossdock.delivery.destinations.model import InboxSettings
 from crossdock.delivery.dispatch.targets import Ready
+from crossdock.delivery.exchange import CallFailed, Response
 from crossdock.delivery.inbox import store
 from crossdock.delivery.inbox.model import BODY_KEPT, InboxMessage
 from crossdock.delivery.kinds.parcel import NONE, Parcel

@@ -10,9 +10,9 @@ from typing import Final
 
 from crossdock import ids, native
 from crossdock.bus.publisher import Publisher
-from crossdock.delivery.client import CallFailed, Response
 from crossdock.delivery.destinations.model import NatsSettings
 from crossdock.delivery.dispatch.targets import Ready, media_type
+from crossdock.delivery.exchange import CallFailed, Response
 from crossdock.delivery.kinds.parcel import NONE, Parcel
 from crossdock.delivery.model import Cargo
 from crossdock.errors import BrokerUnavailable, TooLarge

@@ -5,8 +5,8 @@ from typing import Final, Protocol
 
 import msgspec
 
-from crossdock.delivery.client import Response
 from crossdock.delivery.dispatch.targets import Ready
+from crossdock.delivery.exchange import Response
 from crossdock.delivery.model import Cargo, Leased
 
 NONE: Final[Mapping[str, str]] = {}

@@ -17,10 +17,11 @@ from obstore.store import S3Store
 from yarl import URL
 
 from crossdock import ids
-from crossdock.delivery.client import USER_AGENT, CallFailed, Client, Response
+from crossdock.delivery.client import USER_AGENT, Client
 from crossdock.delivery.destinations.credentials import StorageAuth
 from crossdock.delivery.destinations.model import StorageSettings
 from crossdock.delivery.dispatch.targets import Ready, media_type
+from crossdock.delivery.exchange import CallFailed, Response
 from crossdock.delivery.kinds.parcel import NONE, Parcel
 from crossdock.delivery.model import Cargo
 

@@ -17,8 +17,9 @@ from uuid import UUID
 import msgspec
 from yarl import URL
 
-from crossdock.delivery.client import USER_AGENT, CallFailed, Client
+from crossdock.delivery.client import USER_AGENT, Client
 from crossdock.delivery.destinations.credentials import ClientCredentials
+from crossdock.delivery.exchange import CallFailed
 
 CAPACITY: Final = 5_000
 LONGEST_S: Final = 86_400.0

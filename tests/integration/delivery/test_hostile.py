@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from yarl import URL
 
-from crossdock.delivery.client import CallFailed, Client
+from crossdock.delivery.client import Client
 from crossdock.delivery.destinations.model import RetryPolicy
+from crossdock.delivery.exchange import CallFailed
 from tests.beds.carrying import delivered
 from tests.beds.certificates import Authority
 from tests.beds.delivery import GUARD, DeliveryBed, Receiver, until

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from crossdock.delivery.client import CallFailed
 from crossdock.delivery.dispatch.transforming import Away, Sent
+from crossdock.delivery.exchange import CallFailed
 from crossdock.simulations import transforming
 from crossdock.simulations.model import MOST_DESTINATIONS
 from crossdock.transforms.service import Sandbox

@@ -12,8 +12,8 @@ from uuid import UUID
 import pytest
 from aiohttp import web
 
-from crossdock.delivery.client import CallFailed
 from crossdock.delivery.destinations.credentials import MutualTls
+from crossdock.delivery.exchange import CallFailed
 from crossdock.delivery.kinds.certificates import Contexts
 from crossdock.errors import Invalid
 from tests.beds.carrying import delivered

@@ -11,9 +11,10 @@ from uuid import UUID
 import pytest
 from aiohttp import web
 
-from crossdock.delivery.client import CallFailed, Client
+from crossdock.delivery.client import Client
 from crossdock.delivery.destinations.credentials import ClientCredentials
 from crossdock.delivery.dispatch.targets import HIDDEN
+from crossdock.delivery.exchange import CallFailed
 from crossdock.delivery.kinds.tokens import LONGEST_S, Tokens, is_token, life_s
 from tests.beds.carrying import delivered
 from tests.beds.delivery import GUARD, DeliveryBed, Receiver, until

@@ -17,9 +17,9 @@ from moto.server import ThreadedMotoServer
 from yarl import URL
 
 from crossdock import ids
-from crossdock.delivery.client import CallFailed
 from crossdock.delivery.destinations.credentials import StorageAuth
 from crossdock.delivery.destinations.model import StorageSettings
+from crossdock.delivery.exchange import CallFailed
 from crossdock.delivery.kinds.storage import extension, key_of, signed
 from crossdock.delivery.model import Cargo
 from crossdock.errors import Invalid
