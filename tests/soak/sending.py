@@ -54,10 +54,10 @@ class Sender:
         """Sent later than the rate wanted, for too many answers were owed."""
         self._signers = {source: Webhook(source.secret) for source in sources}
         self._turns: Iterator[Source] = cycle(sources)
-        self._ways: Iterator[Way] = cycle(order_of(MIX))
+        self._ways = {source.tenant: cycle(order_of(MIX)) for source in sources}
         self._sizes: Iterator[int] = cycle(SIZES)
+        self._keys = {source.tenant: cycle(range(KEYS)) for source in sources}
         self._locks: dict[tuple[str, int], asyncio.Lock] = {}
-        self._number = 0
 
     async def run(self, rate: float, seconds: float) -> None:
         """Send at a rate for some seconds; then wait for what is owed."""
@@ -78,14 +78,22 @@ class Sender:
                     sent += 1
                 await asyncio.sleep(0.005)
 
+    def draw(self, source: Source) -> tuple[Way, int | None]:
+        """Return the way of the next event, and its key where order is kept.
+
+        Ways and keys have turns of their own: taken with the tenants', each tenant met few of them.
+        """
+        way = next(self._ways[source.tenant])
+        return way, next(self._keys[source.tenant]) if way == "ordered" else None
+
     async def _one(self, session: aiohttp.ClientSession, source: Source) -> None:
-        way, self._number = next(self._ways), self._number + 1
-        if way != "ordered":
+        way, key = self.draw(source)
+        if key is None:
             await self._send(session, source, way, None)
             return
-        line = source.tenant, self._number % KEYS
+        line = source.tenant, key
         async with self._locks.setdefault(line, asyncio.Lock()):
-            serial = await self._send(session, source, way, line[1])
+            serial = await self._send(session, source, way, key)
             if serial is not None:
                 self.lines.setdefault(line, []).append(serial)
 

@@ -1,6 +1,7 @@
 """What a soak says must be able to be bad: a leak, a loss, a double, a line out of order."""
 
 from collections import Counter
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -9,9 +10,9 @@ from aiohttp import web
 from tests.faults.rest import Rest
 from tests.soak.endpoints import Endpoints
 from tests.soak.sampling import Sample, Sampler
-from tests.soak.sending import Accepted, Sender
+from tests.soak.sending import Accepted, Sender, Source
 from tests.soak.verdict import Verdict, judge
-from tests.soak.ways import WAYS, order_of
+from tests.soak.ways import KEYS, WAYS, order_of
 
 MIB = 1024**2
 
@@ -40,6 +41,38 @@ def test_what_settles_is_flat() -> None:
 def test_ways_are_mixed_by_their_weights() -> None:
     counted = Counter(order_of(1_000))
     assert counted == {way: share.weight * 10 for way, share in WAYS.items()}
+
+
+def test_ordered_events_go_by_all_lines_evenly() -> None:
+    sources = [
+        Source(f"tenant-{number}", "", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+        for number in range(4)
+    ]
+    sender, turns = Sender(sources), cycle(sources)
+    drawn = (
+        (source, *sender.draw(source)) for source, _ in zip(turns, range(16_000), strict=False)
+    )
+    counted = Counter((source.tenant, key) for source, _, key in drawn if key is not None)
+    assert len(counted) == len(sources) * KEYS
+    assert max(counted.values()) - min(counted.values()) <= 1
+
+
+async def test_what_comes_while_it_is_asked_about_was_late_and_is_no_loss() -> None:
+    endpoints = Endpoints()
+    endpoints.taken = TakenMeanwhile({"s1": "evt_1"})
+    found = await verdict_of(accepted_of("plain"), endpoints, {"evt_1": ["delivered"]})
+    assert found.is_clean
+    assert found.delivered == 1
+
+
+class TakenMeanwhile(dict[str, str]):
+    """Knows of nothing the first time that it is asked."""
+
+    asked = False
+
+    def __contains__(self, serial: object) -> bool:
+        was_asked, self.asked = self.asked, True
+        return was_asked and super().__contains__(serial)
 
 
 async def verdict_of(accepted: dict[str, Accepted], endpoints: Endpoints, states: Any) -> Verdict:

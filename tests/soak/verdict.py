@@ -40,6 +40,8 @@ class Verdict(msgspec.Struct, frozen=True):
 async def judge(sender: Sender, endpoints: Endpoints, rests: Mapping[str, Rest]) -> Verdict:
     """Compare the sender's book with what came, and ask REST about the rest.
 
+    What comes while it asks was late, and is delivered.
+
     Args:
         sender: who wrote down what was accepted.
         endpoints: what came.
@@ -50,7 +52,8 @@ async def judge(sender: Sender, endpoints: Endpoints, rests: Mapping[str, Rest])
 
     async def told(serial: str, one: Accepted) -> tuple[str, str]:
         async with gate:
-            return serial, await _fate(rests[one.tenant], one)
+            fate = await _fate(rests[one.tenant], one)
+            return serial, "late" if serial in endpoints.taken else fate
 
     fates = dict(await asyncio.gather(*(told(serial, one) for serial, one in missing.items())))
     counted = Counter(fates.values())
@@ -61,7 +64,7 @@ async def judge(sender: Sender, endpoints: Endpoints, rests: Mapping[str, Rest])
     ]
     return Verdict(
         accepted=len(sender.accepted),
-        delivered=len(sender.accepted) - len(missing) + counted["inbox"],
+        delivered=len(sender.accepted) - len(missing) + counted["inbox"] + counted["late"],
         waiting=counted["pending"],
         dead=counted["dead"],
         unwanted=counted["unwanted"],
@@ -69,7 +72,7 @@ async def judge(sender: Sender, endpoints: Endpoints, rests: Mapping[str, Rest])
         lost=[
             f"{missing[serial].way} {missing[serial].event_id}: {fate}"
             for serial, fate in fates.items()
-            if fate not in {"inbox", "pending", "dead", "unwanted"}
+            if fate not in {"inbox", "late", "pending", "dead", "unwanted"}
         ],
         doubled=[f"{serial}: {ids}" for serial, ids in endpoints.others.items()] + strange,
         disordered=_disorder(sender, endpoints),
