@@ -80,7 +80,7 @@ def _channels() -> dict[str, Any]:
         ),
         "ingest": _channel(
             "ingest.{shard}",
-            "Accepted webhooks on their way to PostgreSQL: the work queue"
+            "Accepted webhooks on their way to PostgreSQL, in the stream"
             f" {subjects.INGEST_STREAM}, which refuses when it is full. For workers alone.",
             ["ingested.v1"],
             shard=_SHARD,

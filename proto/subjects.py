@@ -3,7 +3,7 @@
 from typing import Final
 
 INGEST_STREAM: Final = "INGEST"
-"""Work queue of accepted webhooks, until a worker has persisted them."""
+"""Accepted webhooks, until a worker has persisted them."""
 
 EVENTS_STREAM: Final = "EVENTS"
 """CloudEvents for internal consumers; limits retention, oldest dropped first."""
@@ -13,12 +13,6 @@ OUT_STREAM: Final = "OUT"
 
 POISON_STREAM: Final = "POISON"
 """Messages of INGEST that could not be decoded or break a data rule, each with its reason."""
-
-OLD_CONSUMER: Final = "persist"
-"""The one consumer of INGEST before there were shards; a work queue can't have it beside others."""
-
-OLD_BUCKET: Final = "SOURCES"
-"""Where all sources' settings were before that; nobody writes it any more."""
 
 _SETTINGS: Final = "SETTINGS_"
 

@@ -11,6 +11,7 @@ import structlog
 from crossdock.breakers.service import Breakers
 from crossdock.breakers.sharing import Sharing
 from crossdock.bus import Bus, connect
+from crossdock.bus.clearing import Clearing
 from crossdock.bus.consumer import Consumer
 from crossdock.bus.publisher import Publisher
 from crossdock.bus.streams import ensure_shard
@@ -35,7 +36,7 @@ from workers.claims import Claims
 from workers.errors import patiently
 from workers.maintenance import Post
 from workers.until import Until, end
-from workers.webhooks import Webhooks, give_back
+from workers.webhooks import Webhooks, clear_up, give_back
 
 log = structlog.get_logger(__name__)
 
@@ -130,6 +131,7 @@ class Flow:
         )
         announcer = Announcer(calling.publisher, most_bytes=settings.gateway.inline_body_bytes)
         meter = Meter(database, retention_days=worker.retention_days)
+        clearing = Clearing(bus, number)
         joiner = Joiner(database, bus, on_due=dispatcher.expect)
         persister = Persister(
             database,
@@ -148,6 +150,7 @@ class Flow:
             claims=Claims(Bodies(bus)),
             announcer=announcer,
             on_waiting=joiner.hint,
+            on_done=clearing.done,
         )
         releaser = Releaser(
             database,
@@ -162,6 +165,7 @@ class Flow:
             persisting = until.start(f"webhooks of {number}", flow.run())
             joining = until.start(f"order of {number}", joiner.run())
             releasing = until.start(f"releases of {number}", releaser.run())
+            clearing_up = until.start(f"clearing of {number}", clearing.run())
             counting = until.start(f"usage of {number}", meter.run())
             try:
                 yield
@@ -177,6 +181,8 @@ class Flow:
                 await end(persisting)
                 await end(dispatching)
                 await end(counting)
+                await end(clearing_up)
+                await clear_up(clearing)
 
 
 def dispatch_settings(settings: Settings) -> DispatchSettings:

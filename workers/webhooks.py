@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 
 from crossdock import native
+from crossdock.bus.clearing import Clearing
 from crossdock.bus.consumer import Consumer, Pulled
 from crossdock.bus.publisher import Publisher
 from crossdock.delivery.dispatch.dispatcher import Dispatcher, Job
@@ -61,6 +62,7 @@ class Webhooks:
         claims: Claims,
         announcer: Announcer,
         on_waiting: Callable[[], None] = lambda: None,
+        on_done: Callable[[], None] = lambda: None,
     ) -> None:
         """Say with what.
 
@@ -75,8 +77,10 @@ class Webhooks:
             announcer: tells internal consumers.
             on_waiting: called when messages are acknowledged of which some deliveries are stored
                 that nobody may attempt yet: they may join their lines by that.
+            on_done: called when messages are acknowledged or ended: INGEST may forget them.
         """
         self._on_waiting = on_waiting
+        self._on_done = on_done
         self._consumer = consumer
         self._persister = persister
         self._dispatcher = dispatcher
@@ -220,6 +224,7 @@ class Webhooks:
             else:
                 done.append(message)
         await patiently("ack", lambda: self._consumer.ack(done))
+        self._on_done()
         leave.end(batch)
 
     async def _bury(self, message: Pulled, poison: Poison) -> None:
@@ -234,6 +239,7 @@ class Webhooks:
             await self._consumer.end([message])
 
         await patiently("bury", bury)
+        self._on_done()
 
 
 class _Leave:
@@ -274,3 +280,11 @@ async def give_back(consumer: Consumer) -> None:
         await consumer.close()
     except BrokerUnavailable as error:
         log.warning("not_put_back", reason=str(error))
+
+
+async def clear_up(clearing: Clearing) -> None:
+    """Clear what was done with last; a broker that is away keeps it for the next worker."""
+    try:
+        await clearing.clear()
+    except BrokerUnavailable as error:
+        log.warning("not_cleared", reason=str(error))

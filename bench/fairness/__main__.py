@@ -37,11 +37,11 @@ import uvloop
 from bench.api.world import World, command, running
 from bench.fairness.world import QUIET_PER_S, Noise, Probe, Probed, at
 from crossdock.bus import connect
+from crossdock.bus.standing import waiting
 from crossdock.config import LogSettings
 from crossdock.embedded import ports
 from crossdock.supervisor.folder import DataFolder
 from crossdock.telemetry import logs
-from proto.subjects import INGEST_STREAM
 
 DRAIN_S: Final = 120.0
 WARM_UP_S: Final = 3.0
@@ -123,9 +123,9 @@ class Bench:
         bus = await connect(DataFolder(self._world.folder).settings().nats, name="bench")
         try:
             while True:
-                info = await bus.jetstream().stream_info(INGEST_STREAM)
+                ingested = await waiting(bus, 0)
                 due = await self._world.admin.fetchval(_DUE)
-                self.backlog[kind].append((info.state.messages, due))
+                self.backlog[kind].append((ingested, due))
                 await asyncio.sleep(1.0)
         finally:
             await bus.close()

@@ -35,3 +35,21 @@ async def standing(bus: Bus, shard: int) -> Standing:
             raise BrokerUnavailable("The broker has no such consumer.") from error
     floor = consumer.ack_floor
     return Standing(0 if floor is None else floor.stream_seq, stream.state.last_seq)
+
+
+async def waiting(bus: Bus, shard: int) -> int:
+    """Return how many messages of a shard nobody has acknowledged, handed out or not.
+
+    The stream has some more: what is done with is cleared after a moment (`bus.clearing`).
+
+    Raises:
+        BrokerUnavailable: the broker is away, or has no stream or consumer yet.
+    """
+    with as_unavailable():
+        try:
+            found = await bus.jetstream().consumer_info(
+                subjects.INGEST_STREAM, subjects.persist_consumer(shard)
+            )
+        except NotFoundError as error:
+            raise BrokerUnavailable("The broker has no such consumer.") from error
+    return (found.num_pending or 0) + (found.num_ack_pending or 0)

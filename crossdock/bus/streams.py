@@ -4,7 +4,6 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable
-from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -60,10 +59,11 @@ log = structlog.get_logger(__name__)
 def declared(settings: NatsSettings) -> tuple[StreamConfig, ...]:
     """Return every stream, as this release needs it."""
     return (
+        # Not a work queue: that one syncs each removal apart (`bus.clearing`).
         StreamConfig(
             name=subjects.INGEST_STREAM,
             subjects=[subjects.INGEST_SUBJECTS],
-            retention=RetentionPolicy.WORK_QUEUE,
+            retention=RetentionPolicy.LIMITS,
             discard=DiscardPolicy.NEW,
             storage=StorageType.FILE,
             max_bytes=settings.ingest_max_bytes,
@@ -154,18 +154,12 @@ async def ensure_streams(bus: Bus) -> None:
 async def ensure_shard(bus: Bus, shard: int) -> None:
     """Create or mend what a shard's workers need: their consumer, and the bucket of its settings.
 
-    What there was before there were shards goes first. A work queue refuses any consumer beside
-    that of all subjects; what it had handed out and not seen acknowledged comes again by the new
-    ones, and the ledger knows what was stored. Gateways of that release ask PostgreSQL instead of
-    the bucket.
-
     Raises:
         ConfigurationError: NATS refuses it.
         BrokerUnavailable: the server did not answer, or there are no streams yet.
     """
     jetstream = bus.jetstream()
     with as_unavailable():
-        await _retire(jetstream)
         await _ensure_consumer(jetstream, persist_consumer(shard))
     await Bucket(bus, subjects.settings_bucket(shard)).ensure(replicas=bus.settings.replicas)
 
@@ -243,16 +237,6 @@ async def _is_created(jetstream: JetStreamContext, wanted: StreamConfig) -> bool
         raise
     log.info("stream_created", stream=name)
     return True
-
-
-async def _retire(jetstream: JetStreamContext) -> None:
-    """Delete the consumer and the bucket of an earlier release, if they are there."""
-    with suppress(NotFoundError):
-        await jetstream.delete_consumer(subjects.INGEST_STREAM, subjects.OLD_CONSUMER)
-        log.info("consumer_retired", consumer=subjects.OLD_CONSUMER)
-    with suppress(NotFoundError):
-        await jetstream.delete_stream(f"KV_{subjects.OLD_BUCKET}")
-        log.info("bucket_retired", bucket=subjects.OLD_BUCKET)
 
 
 async def _ensure_consumer(jetstream: JetStreamContext, wanted: ConsumerConfig) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final, get_args
 import aiohttp
 import msgspec
 
-from crossdock.bus import Bus, connect
+from crossdock.bus import Bus, connect, standing
 from crossdock.bus.streams import ensure_shard, wait_for_streams
 from crossdock.config import (
     DatabaseRole,
@@ -160,7 +160,7 @@ class Ingest:
 
     async def waiting(self) -> int:
         """Return how many webhooks nobody has acknowledged."""
-        return (await self.jetstream.stream_info(subjects.INGEST_STREAM)).state.messages
+        return await standing.waiting(self.bus, 0)
 
     async def is_empty(self) -> bool:
         """Tell whether all are acknowledged."""

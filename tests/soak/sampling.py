@@ -11,11 +11,11 @@ import msgspec
 import psutil
 
 from crossdock.bus import Bus, connect
+from crossdock.bus.standing import waiting
 from crossdock.embedded import EmbeddedPostgres
 from crossdock.embedded.postgres import DATABASE
 from crossdock.errors import BrokerUnavailable, ProcessFailed
 from crossdock.supervisor.folder import DataFolder
-from proto import subjects
 from tests.faults.stack import Stack
 from tests.soak.endpoints import Endpoints
 from tests.soak.sending import Sender
@@ -90,8 +90,7 @@ class Sampler:
         """Return what waits in the broker and in the database."""
         ingest = pending = 0
         with suppress(BrokerUnavailable):
-            info = await bus.jetstream().stream_info(subjects.INGEST_STREAM)
-            ingest = info.state.messages
+            ingest = await waiting(bus, 0)
         with suppress(ProcessFailed, ValueError):
             text = await asyncio.to_thread(
                 self._postgres.execute,

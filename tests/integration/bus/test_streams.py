@@ -5,10 +5,8 @@ import asyncio
 import msgspec
 import pytest
 from nats.js.api import ConsumerConfig, RetentionPolicy, StreamConfig
-from nats.js.errors import NotFoundError
 
 from crossdock.bus import Bus, connect, streams
-from crossdock.bus.kv import Bucket, buckets
 from crossdock.bus.streams import ensure_shard, ensure_streams, wait_for_streams
 from crossdock.embedded import EmbeddedNats
 from crossdock.errors import BrokerUnavailable, ConfigurationError
@@ -37,7 +35,7 @@ async def test_they_are_what_the_design_says(bus: Bus) -> None:
     await ensure_shard(bus, 1)
     persist = await consumer_of(bus, 1)
 
-    assert (ingest.retention, ingest.discard) == ("workqueue", "new")
+    assert (ingest.retention, ingest.discard) == ("limits", "new")
     assert ingest.allow_atomic
     assert ingest.max_bytes == bus.settings.ingest_max_bytes
     assert ingest.duplicate_window == 120
@@ -84,32 +82,6 @@ async def test_what_differs_is_mended_and_an_operators_settings_stay(bus: Bus) -
     assert mended.max_bytes == bus.settings.ingest_max_bytes
     assert mended.description == "theirs"
     assert (await consumer_of(bus, 0)).ack_wait == streams.ACK_WAIT_S
-
-
-async def test_the_consumer_from_before_there_were_shards_goes_and_nothing_is_lost(
-    bus: Bus,
-) -> None:
-    """A work queue refuses a second consumer of a subject; what the first has had comes again."""
-    jetstream = bus.jetstream()
-    await Bucket(bus, subjects.OLD_BUCKET).ensure()
-    await jetstream.add_consumer(
-        subjects.INGEST_STREAM, ConsumerConfig(durable_name=subjects.OLD_CONSUMER, ack_wait=60.0)
-    )
-    for number in range(4):
-        await jetstream.publish(subjects.ingest(number % 2), b"%d" % number)
-    old = await jetstream.pull_subscribe_bind(subjects.OLD_CONSUMER, subjects.INGEST_STREAM)
-    had = await old.fetch(3, timeout=5)
-    await had[0].ack_sync()
-
-    await asyncio.gather(*(ensure_shard(bus, number) for number in (0, 1, 0, 1)))
-
-    with pytest.raises(NotFoundError):
-        await jetstream.consumer_info(subjects.INGEST_STREAM, subjects.OLD_CONSUMER)
-    assert subjects.OLD_BUCKET not in await buckets(bus)
-    for shard, expected in ((0, [b"2"]), (1, [b"1", b"3"])):
-        name = subjects.persist_consumer(shard)
-        new = await jetstream.pull_subscribe_bind(name, subjects.INGEST_STREAM)
-        assert [message.data for message in await new.fetch(2, timeout=2)] == expected
 
 
 async def test_a_stream_of_another_kind_is_refused_and_left_alone(bus: Bus) -> None:

@@ -155,7 +155,11 @@ async def test_parts_are_handed_on_as_the_budget_says(bed: DeliveryBed, gateway:
     assert asked == 4
 
 
-async def test_what_no_message_claims_is_swept(bed: DeliveryBed, gateway: Gateway) -> None:
+async def test_what_no_message_claims_is_swept(
+    bed: DeliveryBed, ingest: Ingest, gateway: Gateway
+) -> None:
+    # Of workers that were killed: what they had done with, and nobody cleared.
+    await ingest.jetstream.purge_stream(subjects.INGEST_STREAM)
     tenant = await bed.tenant()
     orphan = await gateway.put(tenant, body(1))
     await gateway.bodies.sweep()

@@ -7,7 +7,8 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from nats.js.api import ConsumerConfig
+from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig
 from nats.js.errors import NotFoundError
 
 from crossdock.config import DatabaseSettings, Settings
@@ -213,18 +214,26 @@ def is_refusal(line: dict[str, str]) -> bool:
     return "refuses us" in line["reason"]
 
 
-async def test_a_shard_that_the_broker_refuses_ends_nothing_else(shards: Shards) -> None:
-    """Somebody else's consumer takes its webhooks, and a work queue gives them to one only."""
-    jetstream = shards.ingest.jetstream
-    theirs = ConsumerConfig(durable_name="theirs", filter_subject=subjects.ingest(1))
+async def take_the_name(jetstream: JetStreamContext, shard: int) -> None:
+    """Have a consumer of another kind where a shard's would be."""
+    name = subjects.persist_consumer(shard)
     with suppress(NotFoundError):
-        await jetstream.delete_consumer(subjects.INGEST_STREAM, subjects.persist_consumer(1))
+        await jetstream.delete_consumer(subjects.INGEST_STREAM, name)
+    theirs = ConsumerConfig(
+        durable_name=name, filter_subject=subjects.ingest(shard), ack_policy=AckPolicy.NONE
+    )
     await jetstream.add_consumer(subjects.INGEST_STREAM, theirs)
+
+
+async def test_a_shard_that_the_broker_refuses_ends_nothing_else(shards: Shards) -> None:
+    """There is a consumer of its name that needs no acknowledgement, which nobody can change."""
+    jetstream = shards.ingest.jetstream
+    await take_the_name(jetstream, 1)
     async with working(shards.bed.settings) as worker:
         try:
             await until(lambda: worker.said("shard_refused"))
         finally:
-            await jetstream.delete_consumer(subjects.INGEST_STREAM, "theirs")
+            await jetstream.delete_consumer(subjects.INGEST_STREAM, subjects.persist_consumer(1))
         await shards.accept(0, 5)
         await shards.delivered(0, 5)
         await shards.accept(1, 5)
@@ -236,16 +245,14 @@ async def test_a_first_shard_that_the_broker_refuses_is_told_and_the_end(
     worker_settings: Settings, ingest: Ingest
 ) -> None:
     jetstream = ingest.jetstream
-    await jetstream.delete_consumer(subjects.INGEST_STREAM, subjects.persist_consumer(0))
-    theirs = ConsumerConfig(durable_name="theirs", filter_subject=subjects.ingest(0))
-    await jetstream.add_consumer(subjects.INGEST_STREAM, theirs)
+    await take_the_name(jetstream, 0)
     worker = WorkerProcess(worker_settings)
     await worker.start()
     try:
         assert await worker.end() != 0
     finally:
         await worker.kill()
-        await jetstream.delete_consumer(subjects.INGEST_STREAM, "theirs")
+        await jetstream.delete_consumer(subjects.INGEST_STREAM, subjects.persist_consumer(0))
     said = b"".join(worker.lines)
     assert b"NATS refuses the consumer persist-0" in said
     assert b"Traceback" not in said
