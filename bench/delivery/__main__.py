@@ -46,9 +46,7 @@ async def _measure(module: str, told: msgspec.Struct) -> Figure:
 
 
 async def _run(rounds: int, count: int, *, profile: bool) -> None:
-    sink = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.delivery.sink", stdout=PIPE
-    )
+    sink = await asyncio.create_subprocess_exec(sys.executable, "-m", "bench.sink", stdout=PIPE)
     try:
         assert sink.stdout is not None
         task = Task(int(await sink.stdout.readline()), count, CONCURRENCY)

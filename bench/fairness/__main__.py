@@ -162,9 +162,7 @@ async def _start(module: str, told: msgspec.Struct) -> Process:
 
 @asynccontextmanager
 async def _sinks() -> AsyncIterator[str]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.fairness.sinks", stdout=PIPE
-    )
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "bench.sink", stdout=PIPE)
     assert process.stdout is not None
     try:
         yield f"http://127.0.0.1:{int(await process.stdout.readline())}"

@@ -46,10 +46,13 @@ class _Loud:
         ]
         async with session.post(
             f"{self._noise.url}/v1/events/batch",
-            json={"events": events},
-            headers={"authorization": f"Bearer {self._noise.key}"},
+            data=msgspec.json.encode({"events": events}),
+            headers={
+                "authorization": f"Bearer {self._noise.key}",
+                "content-type": "application/json",
+            },
         ) as answer:
-            found = await answer.json()
+            found = msgspec.json.decode(await answer.read())
             self.taken += sum(one["status"] == 202 for one in found.get("items", ()))
 
 

@@ -48,9 +48,7 @@ async def _measure(module: str, told: msgspec.Struct, answer: type[Any]) -> Any:
 
 
 async def _run(rounds: int, count: int) -> None:
-    sink = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.delivery.sink", stdout=PIPE
-    )
+    sink = await asyncio.create_subprocess_exec(sys.executable, "-m", "bench.sink", stdout=PIPE)
     try:
         assert sink.stdout is not None
         port = int(await sink.stdout.readline())

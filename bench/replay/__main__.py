@@ -47,9 +47,7 @@ async def _measure(server: EmbeddedPostgres, port: int, count: int) -> Figure:
 
 
 async def _run(count: int) -> None:
-    sink = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bench.delivery.sink"), stdout=PIPE
-    )
+    sink = await asyncio.create_subprocess_exec(*(sys.executable, "-m", "bench.sink"), stdout=PIPE)
     try:
         assert sink.stdout is not None
         port = int(await sink.stdout.readline())

@@ -1,4 +1,7 @@
-"""A receiver that costs next to nothing: `python -m bench.delivery.sink` prints its port."""
+"""A receiver that costs next to nothing: `python -m bench.sink` prints its port, and goes on.
+
+What is posted to `/hang` is never answered; everything else is, at once.
+"""
 
 import asyncio
 import re
@@ -9,6 +12,7 @@ import uvloop
 ANSWER: Final = b"HTTP/1.1 204 No Content\r\n\r\n"
 LENGTH: Final = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 HEAD_END: Final = b"\r\n\r\n"
+HANGS: Final = b"POST /hang"
 
 
 class _Sink(asyncio.Protocol):
@@ -29,7 +33,10 @@ class _Sink(asyncio.Protocol):
             total = end + len(HEAD_END) + (int(found[1]) if found else 0)
             if len(self._buffer) < total:
                 return
+            hangs = self._buffer.startswith(HANGS)
             self._buffer = self._buffer[total:]
+            if hangs:
+                continue
             assert self._transport is not None
             self._transport.write(ANSWER)
 
