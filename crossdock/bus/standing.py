@@ -1,6 +1,7 @@
 """How far the workers of a shard have come with INGEST."""
 
 import msgspec
+from nats.js.api import ConsumerInfo
 from nats.js.errors import NotFoundError
 
 from crossdock.bus.connection import Bus, as_unavailable
@@ -24,15 +25,9 @@ async def standing(bus: Bus, shard: int) -> Standing:
     Raises:
         BrokerUnavailable: the broker is away, or has no stream or consumer yet.
     """
-    jetstream = bus.jetstream()
     with as_unavailable():
-        try:
-            consumer = await jetstream.consumer_info(
-                subjects.INGEST_STREAM, subjects.persist_consumer(shard)
-            )
-            stream = await jetstream.stream_info(subjects.INGEST_STREAM)
-        except NotFoundError as error:
-            raise BrokerUnavailable("The broker has no such consumer.") from error
+        consumer = await _persisting(bus, shard)
+        stream = await bus.jetstream().stream_info(subjects.INGEST_STREAM)
     floor = consumer.ack_floor
     return Standing(0 if floor is None else floor.stream_seq, stream.state.last_seq)
 
@@ -46,10 +41,15 @@ async def waiting(bus: Bus, shard: int) -> int:
         BrokerUnavailable: the broker is away, or has no stream or consumer yet.
     """
     with as_unavailable():
-        try:
-            found = await bus.jetstream().consumer_info(
-                subjects.INGEST_STREAM, subjects.persist_consumer(shard)
-            )
-        except NotFoundError as error:
-            raise BrokerUnavailable("The broker has no such consumer.") from error
+        found = await _persisting(bus, shard)
     return (found.num_pending or 0) + (found.num_ack_pending or 0)
+
+
+async def _persisting(bus: Bus, shard: int) -> ConsumerInfo:
+    try:
+        found: ConsumerInfo = await bus.jetstream().consumer_info(
+            subjects.INGEST_STREAM, subjects.persist_consumer(shard)
+        )
+    except NotFoundError as error:
+        raise BrokerUnavailable("The broker has no such consumer.") from error
+    return found
