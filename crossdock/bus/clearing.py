@@ -46,15 +46,19 @@ class Clearing:
 
     async def run(self) -> None:
         """Clear for ever, whenever something was done with."""
+        is_away = False
         while True:
             await self._is_due.wait()
             await asyncio.sleep(EVERY_S)
             self._is_due.clear()
             try:
                 await self.clear()
+                is_away = False
             except BrokerUnavailable as error:
-                # No harm: what stays is known to the ledger, and cleared with what comes next.
-                log.debug("not_cleared", reason=str(error))
+                # No harm at once: the ledger knows what stays. But INGEST may fill up by it.
+                if not is_away:
+                    log.warning("clearing_waits", reason=str(error))
+                is_away = True
                 self._is_due.set()
 
     async def clear(self) -> None:

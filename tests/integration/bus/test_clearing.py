@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from crossdock.bus import Bus
 from crossdock.bus.clearing import Clearing
 from crossdock.bus.streams import ensure_shard
 from crossdock.embedded import EmbeddedNats
+from crossdock.errors import BrokerUnavailable
 from proto import subjects
 from tests.beds.delivery import until
 
@@ -118,3 +120,26 @@ async def test_a_broker_that_was_away_is_cleared_once_it_is_back(
         return await left(bus, 0) == 0
 
     await until(is_clear, within_s=20)
+
+
+class Refused(Clearing):
+    """Finds the broker away, each time."""
+
+    asked = 0
+
+    async def clear(self) -> None:
+        self.asked += 1
+        raise BrokerUnavailable
+
+
+async def test_an_outage_is_told_once_and_asked_about_again(bus: Bus) -> None:
+    clearing = Refused(bus, 0)
+    with capture_logs() as said:
+        task = asyncio.create_task(clearing.run())
+
+        async def is_asked_again() -> bool:
+            return clearing.asked >= 3
+
+        await until(is_asked_again)
+        task.cancel()
+    assert [line["event"] for line in said] == ["clearing_waits"]
